@@ -1,0 +1,29 @@
+"""The errors a person can meet; each message says what to do and needs no traceback."""
+
+from __future__ import annotations
+
+__all__ = ["DataError", "LightwellError", "PictureError", "RecipeError", "TrainingError", "WeightsError"]
+
+
+class LightwellError(Exception):
+    """Base of every error that lightwell raises for something a person can mend."""
+
+
+class PictureError(LightwellError):
+    """A file is not a picture that can be read, or cannot be written."""
+
+
+class WeightsError(LightwellError):
+    """A weights file or a model's name does not fit."""
+
+
+class DataError(LightwellError):
+    """A data set's folder is incomplete or inconsistent."""
+
+
+class RecipeError(LightwellError):
+    """A training recipe or one of its settings is wrong."""
+
+
+class TrainingError(LightwellError):
+    """Training cannot go on."""

@@ -1,0 +1,259 @@
+"""DarkIR: low light, noise and blur undone in one small network.
+
+Feijoo, Benito, Garcia, Conde: "DarkIR: Robust Low-Light Image Restoration", CVPR 2025, arXiv 2412.13443.
+
+An encoder of :class:`EncoderBlock` (spatial attention, then an MLP on the magnitude of the spectrum) finds the light; a
+decoder of :class:`DecoderBlock` (spatial attention with dilated branches, then a gated feed-forward) finds the detail.
+Parameter names are those of the public checkpoints, so their files load without a table of names.
+
+Differences from the paper
+--------------------------
+- The spectrum's phase is kept by scaling real and imaginary part with ``mlp(|F|) / |F|`` instead of going through
+  angle, cosine and sine: the same values, real arithmetic, and finite gradients where ``|F|`` vanishes.
+- ``forward`` returns the restored picture alone unless ``side=True`` asks for the pair ``(restored, side)``.
+- ``encoder_dilations`` gives the encoder's blocks dilated branches too; the published networks use one branch, ``(1,)``.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lightwell.models.layers import DepthwiseConv2d, LayerNorm2d, PairConv2d, SimpleGate, safe_magnitude
+from lightwell.models.spectrum import irfft2, rfft2
+
+__all__ = ["DarkIR", "DarkIRConfig", "DecoderBlock", "EncoderBlock", "FreMLP"]
+
+
+@dataclass(frozen=True)
+class DarkIRConfig:
+    """The structure of a :class:`DarkIR`; the defaults are DarkIR-m.
+
+    Args:
+        img_channels: channels of the picture.
+        width: channels of the first level; every level below has twice as many.
+        enc_blk_nums: encoder blocks per level, from the picture down.
+        dec_blk_nums: decoder blocks per level, from the deepest up; as many levels as the encoder.
+        middle_blk_num_enc: encoder blocks at the bottom.
+        middle_blk_num_dec: decoder blocks at the bottom.
+        dilations: dilations of the decoder blocks' branches.
+        encoder_dilations: the same for the encoder blocks.
+        extra_depth_wise: an extra 3x3 convolution in every block.
+    """
+
+    img_channels: int = 3
+    width: int = 32
+    enc_blk_nums: tuple[int, ...] = (1, 2, 3)
+    dec_blk_nums: tuple[int, ...] = (3, 1, 1)
+    middle_blk_num_enc: int = 2
+    middle_blk_num_dec: int = 2
+    dilations: tuple[int, ...] = (1, 4, 9)
+    encoder_dilations: tuple[int, ...] = (1,)
+    extra_depth_wise: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("enc_blk_nums", "dec_blk_nums", "dilations", "encoder_dilations"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if len(self.enc_blk_nums) != len(self.dec_blk_nums):
+            raise ValueError(
+                "enc_blk_nums and dec_blk_nums need one entry per level each: "
+                f"{list(self.enc_blk_nums)} and {list(self.dec_blk_nums)}"
+            )
+        if self.width < 1 or self.img_channels < 1:
+            raise ValueError(f"width and img_channels must be positive: {self.width} and {self.img_channels}")
+        if not self.dilations or not self.encoder_dilations or min(self.dilations + self.encoder_dilations) < 1:
+            raise ValueError("dilations and encoder_dilations need at least one positive entry each")
+
+    @property
+    def multiple(self) -> int:
+        """Heights and widths are padded to a multiple of this."""
+        return int(2 ** len(self.enc_blk_nums))
+
+
+class FreMLP(nn.Module):
+    """An MLP on the magnitude of the spectrum; the phase stays (paper, "Frequency Domain MLP").
+
+    Runs in float32 whatever the surrounding precision: the un-normalised spectrum overflows float16.
+
+    Args:
+        channels: channels of the input.
+        expand: the MLP's hidden channels per channel.
+        fold: a number that divides the height and the width, for the factorised transform of an export.
+
+    Shape:
+        ``(N, C, H, W)`` to the same.
+    """
+
+    def __init__(self, channels: int, expand: int = 2, fold: int = 1) -> None:
+        super().__init__()
+        self.fold = fold
+        self.process1 = nn.Sequential(
+            nn.Conv2d(channels, expand * channels, 1),
+            nn.LeakyReLU(0.1),
+            nn.Conv2d(expand * channels, channels, 1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            wide = x if x.dtype == torch.float64 else x.float()
+            real, imag = rfft2(wide, self.fold)
+            magnitude, null = safe_magnitude(real, imag)
+            mapped = self.process1(magnitude.masked_fill(null, 0.0))
+            gain = mapped / magnitude
+            # A bin that is exactly zero has phase 0, so its new magnitude is its new real part.
+            out = irfft2(torch.where(null, mapped, real * gain), imag * gain, x.shape[-1], self.fold)
+        return out.to(x.dtype)
+
+
+class _SpatialAttention(nn.Module):
+    """What both kinds of block share: the gated sum of depthwise branches, scaled by the picture's pooled statistics.
+
+    Subclasses say where the extra convolution goes. The parameters live in the block itself because the public
+    checkpoints name them so.
+    """
+
+    def __init__(self, channels: int, dilations: Sequence[int], extra: nn.Module | None) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.zeros(1, channels, 1, 1))
+        self.beta = nn.Parameter(torch.zeros(1, channels, 1, 1))
+        self.extra_conv = extra if extra is not None else nn.Identity()
+        self.conv1 = nn.Conv2d(channels, 2 * channels, 1)
+        self.branches = nn.ModuleList(_depthwise_branch(2 * channels, dilation) for dilation in dilations)
+        self.sca = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(channels, channels, 1))
+        self.conv3 = nn.Conv2d(channels, channels, 1)
+        self.norm1 = LayerNorm2d(channels)
+        self.norm2 = LayerNorm2d(channels)
+        self.gate = SimpleGate()
+
+    def expand(self, x: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def attend(self, x: Tensor) -> Tensor:
+        expanded = self.expand(self.norm1(x))
+        total = self.branches[0](expanded)
+        for branch in self.branches[1:]:
+            total = total + branch(expanded)
+        gated = self.gate(total)
+        return x + self.beta * self.conv3(gated * self.sca(gated))
+
+
+class EncoderBlock(_SpatialAttention):
+    """Spatial attention, then a product with the :class:`FreMLP` of the normalised features ("EBlock").
+
+    Shape:
+        ``(N, C, H, W)`` to the same.
+    """
+
+    def __init__(
+        self, channels: int, dilations: Sequence[int] = (1,), extra_depth_wise: bool = False, fold: int = 1
+    ) -> None:
+        extra = DepthwiseConv2d(channels) if extra_depth_wise else None
+        super().__init__(channels, dilations, extra)
+        self.freq = FreMLP(channels, fold=fold)
+
+    def expand(self, x: Tensor) -> Tensor:
+        expanded: Tensor = self.conv1(self.extra_conv(x))
+        return expanded
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.attend(x)
+        return y + self.gamma * (y * self.freq(self.norm2(y)))
+
+
+class DecoderBlock(_SpatialAttention):
+    """Spatial attention with dilated branches, then a gated feed-forward ("DBlock").
+
+    Shape:
+        ``(N, C, H, W)`` to the same.
+    """
+
+    def __init__(self, channels: int, dilations: Sequence[int] = (1,), extra_depth_wise: bool = False) -> None:
+        # Groups of two, not depthwise: the public network's own choice, and the checkpoints carry its shape.
+        extra = PairConv2d(2 * channels) if extra_depth_wise else None
+        super().__init__(channels, dilations, extra)
+        self.conv4 = nn.Conv2d(channels, 2 * channels, 1)
+        self.conv5 = nn.Conv2d(channels, channels, 1)
+
+    def expand(self, x: Tensor) -> Tensor:
+        expanded: Tensor = self.extra_conv(self.conv1(x))
+        return expanded
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.attend(x)
+        return y + self.gamma * self.conv5(self.gate(self.conv4(self.norm2(y))))
+
+
+class DarkIR(nn.Module):
+    """The DarkIR network.
+
+    Args:
+        config: the structure.
+
+    Shape:
+        ``(N, C, H, W)`` in [0, 1], any height and width, to the same, not clamped. With ``side=True`` the pair
+        ``(restored, side)``; the side output is a guess at the picture at ``1 / config.multiple`` of the padded size,
+        ``(N, C, ceil(H / multiple), ceil(W / multiple))``, used only by the guide loss ``L_lol``.
+    """
+
+    def __init__(self, config: DarkIRConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or DarkIRConfig()
+        levels = len(config.enc_blk_nums)
+        widths = [config.width * 2**level for level in range(levels + 1)]
+
+        def encoder(count: int, level: int) -> nn.Module:
+            fold = 2 ** (levels - level)
+            return _blocks(
+                EncoderBlock(widths[level], config.encoder_dilations, config.extra_depth_wise, fold)
+                for _ in range(count)
+            )
+
+        def decoder(count: int, level: int) -> nn.Module:
+            return _blocks(
+                DecoderBlock(widths[level], config.dilations, config.extra_depth_wise) for _ in range(count)
+            )
+
+        self.intro = nn.Conv2d(config.img_channels, config.width, 3, padding=1)
+        self.ending = nn.Conv2d(config.width, config.img_channels, 3, padding=1)
+        self.encoders = nn.ModuleList(encoder(count, level) for level, count in enumerate(config.enc_blk_nums))
+        self.downs = nn.ModuleList(nn.Conv2d(c, 2 * c, 2, stride=2) for c in widths[:-1])
+        self.middle_blks_enc = encoder(config.middle_blk_num_enc, levels)
+        self.middle_blks_dec = decoder(config.middle_blk_num_dec, levels)
+        self.ups = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(c, 2 * c, 1, bias=False), nn.PixelShuffle(2)) for c in reversed(widths[1:])
+        )
+        self.decoders = nn.ModuleList(
+            decoder(count, levels - 1 - step) for step, count in enumerate(config.dec_blk_nums)
+        )
+        self.side_out = nn.Conv2d(widths[-1], config.img_channels, 3, padding=1)
+
+    def forward(self, x: Tensor, side: bool = False) -> Tensor | tuple[Tensor, Tensor]:
+        height, width = x.shape[-2:]
+        multiple = self.config.multiple
+        padded = F.pad(x, (0, -width % multiple, 0, -height % multiple))
+
+        features = self.intro(padded)
+        skips = []
+        for blocks, down in zip(self.encoders, self.downs, strict=True):
+            features = blocks(features)
+            skips.append(features)
+            features = down(features)
+        bottom = self.middle_blks_enc(features)
+        features = bottom + self.middle_blks_dec(bottom)
+        for blocks, up, skip in zip(self.decoders, self.ups, reversed(skips), strict=True):
+            features = blocks(up(features) + skip)
+        restored = (self.ending(features) + padded)[..., :height, :width]
+        return (restored, self.side_out(bottom)) if side else restored
+
+
+def _depthwise_branch(channels: int, dilation: int) -> nn.Module:
+    return nn.Sequential(OrderedDict(branch=nn.Sequential(DepthwiseConv2d(channels, dilation))))
+
+
+def _blocks(blocks: Iterable[nn.Module]) -> nn.Module:
+    return nn.Sequential(OrderedDict(modules_list=nn.Sequential(*blocks)))
