@@ -1,0 +1,20 @@
+"""Measures of restored pictures, and the protocols that say how a number was made.
+
+Pictures are RGB or gray arrays, channels last, sRGB-encoded: uint8, uint16 or float in [0, 1], bit depths freely mixed.
+NaN, infinity, an unknown type or range and unequal shapes are a ``ValueError`` everywhere; each measure says what a
+constant picture scores and how small a picture may be.
+
+>>> from lightwell.metrics import score
+>>> score(restored, target, "strict")
+Scores(psnr=22.87, ssim=0.844)
+"""
+
+from __future__ import annotations
+
+# Not loaded name by name: the functions bear their modules' names, and whoever came first would decide which one
+# `lightwell.metrics.psnr` is. None of these modules loads torch; LPIPS does when it is used.
+from lightwell.metrics.protocols import PROTOCOLS, Protocol, Scores, score
+from lightwell.metrics.psnr import psnr
+from lightwell.metrics.ssim import ssim
+
+__all__ = ["PROTOCOLS", "Protocol", "Scores", "psnr", "score", "ssim"]

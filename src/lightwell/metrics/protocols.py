@@ -1,0 +1,115 @@
+"""What is done to a picture before PSNR and SSIM are taken, by name: a number without its protocol means little."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
+
+import numpy as np
+
+from lightwell.metrics.levels import Array, Float, check_pair, gray, levels, luma, round_half_up
+from lightwell.metrics.psnr import psnr
+from lightwell.metrics.ssim import ssim
+
+__all__ = ["PROTOCOLS", "Protocol", "Scores", "score"]
+
+
+class Scores(NamedTuple):
+    """PSNR in dB and SSIM of one pair."""
+
+    psnr: float
+    ssim: float
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """One way to prepare a pair of pictures, in the order of the fields.
+
+    Attributes:
+        name: what stands beside every number.
+        meaning: one line for reports.
+        gain: one gain for the restored picture, the truth's mean gray over its own, then clipped.
+        rounding: both pictures to 8 bits.
+        on_luma: both to BT.601 luma, 16 to 235, rounded as MATLAB's rgb2ycbcr; the data range stays 255.
+    """
+
+    name: str
+    meaning: str
+    gain: bool = False
+    rounding: bool = True
+    on_luma: bool = False
+
+    def prepare(self, restored: Array, target: Array) -> tuple[Array, Array]:
+        """The two pictures as the protocol compares them.
+
+        An all-black restored picture has no gain and is left as it is. Gray is ``0.299 R + 0.587 G + 0.114 B``.
+
+        Shape:
+            ``(H, W)``, ``(H, W, 1)`` or ``(H, W, 3)`` each, the same; returns ``(H, W, C)``, or ``(H, W, 1)`` on luma.
+
+        Raises:
+            ValueError: as `lightwell.metrics.psnr`.
+        """
+        restored, target = check_pair(restored, target)
+        if self.gain and (own := _mean_gray(restored)):
+            restored = np.minimum(levels(restored) * (_mean_gray(target) / own), 255) / 255
+        if self.rounding:
+            restored, target = _to_8_bits(restored), _to_8_bits(target)
+        if self.on_luma:
+            restored, target = _luma(restored), _luma(target)
+        return restored, target
+
+
+def _mean_gray(picture: Array) -> float:
+    """On 0 to 1; gray is linear in the channels, so their means are enough."""
+    white = np.iinfo(picture.dtype).max if np.issubdtype(picture.dtype, np.integer) else 1
+    return gray(picture.mean((0, 1), np.float64, keepdims=True)).item() / white
+
+
+def _to_8_bits(picture: Array) -> Array:
+    return picture if picture.dtype == np.uint8 else round_half_up(levels(picture)).astype(np.uint8)
+
+
+def _luma(picture: Array) -> Array:
+    values: Float = luma(levels(picture))
+    return round_half_up(values).astype(np.uint8)[:, :, None]
+
+
+PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
+    {
+        protocol.name: protocol
+        for protocol in (
+            Protocol("strict", "rounded to 8 bits, no change of any kind; over RGB"),
+            Protocol(
+                "gtmean-gray",
+                "as strict after one gain per picture: the truth's mean gray over the output's",
+                gain=True,
+            ),
+            Protocol("y", "as strict on the BT.601 luma, rounded, as MATLAB's rgb2ycbcr", on_luma=True),
+            Protocol("float", "as given, not rounded; for debugging only", rounding=False),
+        )
+    }
+)
+
+
+def score(restored: Array, target: Array, protocol: Protocol | str) -> Scores:
+    """PSNR and SSIM of one pair under a protocol.
+
+    Over several pictures the mean of the scores is taken, never the score of the mean error.
+
+    Args:
+        restored: uint8, uint16 or float in [0, 1].
+        target: the truth, of the same shape; its type may differ.
+        protocol: a protocol or the name of one of `PROTOCOLS`.
+
+    Raises:
+        ValueError: no such protocol, or as `lightwell.metrics.ssim`.
+    """
+    if isinstance(protocol, str):
+        if protocol not in PROTOCOLS:
+            raise ValueError(f"no protocol {protocol!r}; there are {', '.join(PROTOCOLS)}")
+        protocol = PROTOCOLS[protocol]
+    pair = protocol.prepare(restored, target)
+    return Scores(psnr(*pair), ssim(*pair))
