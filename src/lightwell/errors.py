@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["DataError", "LightwellError", "PictureError", "RecipeError", "TrainingError", "WeightsError"]
+__all__ = [
+    "DataError",
+    "DeviceError",
+    "LightwellError",
+    "PictureError",
+    "RecipeError",
+    "TrainingError",
+    "WeightsError",
+]
 
 
 class LightwellError(Exception):
@@ -11,6 +19,10 @@ class LightwellError(Exception):
 
 class PictureError(LightwellError):
     """A file is not a picture that can be read, or cannot be written."""
+
+
+class DeviceError(LightwellError):
+    """The device asked for cannot run here."""
 
 
 class WeightsError(LightwellError):
