@@ -9,12 +9,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["color_angle", "guide", "l1", "log_mse", "region_l1"]
+__all__ = ["charbonnier", "guide", "l1", "l2", "log_mse", "region_l1"]
 
 
 def l1(restored: Tensor, target: Tensor) -> Tensor:
     """Mean absolute difference."""
     return (restored - target).abs().mean()
+
+
+def l2(restored: Tensor, target: Tensor) -> Tensor:
+    """Mean squared difference."""
+    return (restored - target).square().mean()
+
+
+def charbonnier(restored: Tensor, target: Tensor, epsilon: float = 1e-3) -> Tensor:
+    """Mean of ``sqrt(difference^2 + epsilon^2)``, an L1 that is smooth at zero.
+
+    Charbonnier et al.: "Two Deterministic Half-Quadratic Regularization Algorithms for Computed Imaging", ICIP 1994.
+    """
+    return ((restored - target).square() + epsilon**2).sqrt().mean()
 
 
 def region_l1(restored: Tensor, target: Tensor, side: int = 32) -> Tensor:
@@ -30,15 +43,6 @@ def log_mse(restored: Tensor, target: Tensor, floor: float = 1e-4) -> Tensor:
     be got right are got right (the loss of HINet, Chen et al., CVPRW 2021).
     """
     return torch.log((restored - target).square().mean((1, 2, 3)) + floor).mean()
-
-
-def color_angle(restored: Tensor, target: Tensor, side: int = 4) -> Tensor:
-    """One minus the cosine between the colours of regions of ``side`` x ``side`` pixels, as RGB vectors.
-
-    The colour loss of DeepUPE (Wang et al., CVPR 2019, eq. 6) on small regions, where noise has no say.
-    """
-    a, b = (F.avg_pool2d(x, min(side, *x.shape[-2:])) + 0.02 for x in (restored, target))
-    return (1 - F.cosine_similarity(a, b, dim=1)).mean()
 
 
 def guide(side: Tensor, target: Tensor) -> Tensor:
