@@ -1,0 +1,85 @@
+"""What every report shares: how a page is rendered, numbers are written and files are put in place."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+from collections.abc import Sequence
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from lightwell import __version__
+from lightwell.picture import whole_file
+
+__all__ = ["finite", "number", "p_value", "provenance", "render", "signed", "write_text"]
+
+_FOLDER = "lightwell.evaluation.report"
+
+
+def render(template: str, **context: Any) -> str:
+    """A template of this folder, filled; the page holds its style and script and loads nothing."""
+    environment = Environment(
+        loader=PackageLoader(_FOLDER, "."),
+        autoescape=select_autoescape(["html.jinja"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+        lstrip_blocks=True,
+    )
+    here = files(_FOLDER)
+    parts = {name: here.joinpath(f"page.{name}").read_text("utf-8") for name in ("css", "js")}
+    return environment.get_template(template).render(**parts, **context)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file whole or not at all."""
+    with whole_file(path) as stream:
+        stream.write(text.encode())
+
+
+def number(value: float, decimals: int) -> str:
+    """A number for a table; ``∞`` and a dash where there is none to write."""
+    if math.isnan(value):
+        return "–"
+    return f"{value:.{decimals}f}" if math.isfinite(value) else ("∞" if value > 0 else "−∞")
+
+
+def signed(value: float, decimals: int) -> str:
+    """A difference for a table, with its sign."""
+    text = number(abs(value), decimals)
+    return text if math.isnan(value) else ("−" if value < 0 else "+") + text
+
+
+def p_value(p: float) -> str:
+    """A p-value as papers write it."""
+    return "–" if math.isnan(p) else ("p < 0.001" if p < 0.001 else f"p = {p:.3f}")
+
+
+def finite(value: float | None) -> float | str | None:
+    """A number as JSON can hold it: infinity as text, NaN as null."""
+    if value is None or math.isnan(value):
+        return None
+    return value if math.isfinite(value) else str(value)
+
+
+def provenance(command: str, packages: Sequence[str]) -> dict[str, str]:
+    """When, where and with which versions a report was made."""
+    made = {
+        "made": datetime.now().astimezone().isoformat(timespec="minutes"),
+        "command": command,
+        "lightwell": __version__,
+        "python": platform.python_version(),
+    }
+    for package in packages:
+        try:
+            made[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    made["machine"] = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    return made
