@@ -1,0 +1,8 @@
+"""The networks, in torch. Each module is one published network; importing this package registers them all."""
+
+from __future__ import annotations
+
+from lightwell.models import darkir as darkir
+from lightwell.models.registry import create_model, list_models, load_weights, save_weights
+
+__all__ = ["create_model", "list_models", "load_weights", "save_weights"]

@@ -11,7 +11,7 @@ Differences from the paper
 - The spectrum's phase is kept by scaling real and imaginary part with ``mlp(|F|) / |F|`` instead of going through
   angle, cosine and sine: the same values, real arithmetic, and finite gradients where ``|F|`` vanishes.
 - ``forward`` returns the restored picture alone unless ``side=True`` asks for the pair ``(restored, side)``.
-- ``encoder_dilations`` gives the encoder's blocks dilated branches too; the published networks use one branch, ``(1,)``.
+- ``encoder_dilations`` gives the encoder's blocks dilated branches too; published networks use one branch, ``(1,)``.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lightwell.models.layers import DepthwiseConv2d, LayerNorm2d, PairConv2d, SimpleGate, safe_magnitude
+from lightwell.models.registry import register_model, register_network
 from lightwell.models.spectrum import irfft2, rfft2
 
 __all__ = ["DarkIR", "DarkIRConfig", "DecoderBlock", "EncoderBlock", "FreMLP"]
@@ -83,15 +84,13 @@ class FreMLP(nn.Module):
     Args:
         channels: channels of the input.
         expand: the MLP's hidden channels per channel.
-        fold: a number that divides the height and the width, for the factorised transform of an export.
 
     Shape:
         ``(N, C, H, W)`` to the same.
     """
 
-    def __init__(self, channels: int, expand: int = 2, fold: int = 1) -> None:
+    def __init__(self, channels: int, expand: int = 2) -> None:
         super().__init__()
-        self.fold = fold
         self.process1 = nn.Sequential(
             nn.Conv2d(channels, expand * channels, 1),
             nn.LeakyReLU(0.1),
@@ -101,12 +100,12 @@ class FreMLP(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
             wide = x if x.dtype == torch.float64 else x.float()
-            real, imag = rfft2(wide, self.fold)
+            real, imag = rfft2(wide)
             magnitude, null = safe_magnitude(real, imag)
             mapped = self.process1(magnitude.masked_fill(null, 0.0))
             gain = mapped / magnitude
             # A bin that is exactly zero has phase 0, so its new magnitude is its new real part.
-            out = irfft2(torch.where(null, mapped, real * gain), imag * gain, x.shape[-1], self.fold)
+            out = irfft2(torch.where(null, mapped, real * gain), imag * gain, x.shape[-1])
         return out.to(x.dtype)
 
 
@@ -139,7 +138,8 @@ class _SpatialAttention(nn.Module):
         for branch in self.branches[1:]:
             total = total + branch(expanded)
         gated = self.gate(total)
-        return x + self.beta * self.conv3(gated * self.sca(gated))
+        attended: Tensor = x + self.beta * self.conv3(gated * self.sca(gated))
+        return attended
 
 
 class EncoderBlock(_SpatialAttention):
@@ -149,12 +149,10 @@ class EncoderBlock(_SpatialAttention):
         ``(N, C, H, W)`` to the same.
     """
 
-    def __init__(
-        self, channels: int, dilations: Sequence[int] = (1,), extra_depth_wise: bool = False, fold: int = 1
-    ) -> None:
+    def __init__(self, channels: int, dilations: Sequence[int] = (1,), extra_depth_wise: bool = False) -> None:
         extra = DepthwiseConv2d(channels) if extra_depth_wise else None
         super().__init__(channels, dilations, extra)
-        self.freq = FreMLP(channels, fold=fold)
+        self.freq = FreMLP(channels)
 
     def expand(self, x: Tensor) -> Tensor:
         expanded: Tensor = self.conv1(self.extra_conv(x))
@@ -162,7 +160,8 @@ class EncoderBlock(_SpatialAttention):
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.attend(x)
-        return y + self.gamma * (y * self.freq(self.norm2(y)))
+        out: Tensor = y + self.gamma * (y * self.freq(self.norm2(y)))
+        return out
 
 
 class DecoderBlock(_SpatialAttention):
@@ -185,9 +184,11 @@ class DecoderBlock(_SpatialAttention):
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.attend(x)
-        return y + self.gamma * self.conv5(self.gate(self.conv4(self.norm2(y))))
+        out: Tensor = y + self.gamma * self.conv5(self.gate(self.conv4(self.norm2(y))))
+        return out
 
 
+@register_network(DarkIRConfig)
 class DarkIR(nn.Module):
     """The DarkIR network.
 
@@ -207,16 +208,12 @@ class DarkIR(nn.Module):
         widths = [config.width * 2**level for level in range(levels + 1)]
 
         def encoder(count: int, level: int) -> nn.Module:
-            fold = 2 ** (levels - level)
             return _blocks(
-                EncoderBlock(widths[level], config.encoder_dilations, config.extra_depth_wise, fold)
-                for _ in range(count)
+                EncoderBlock(widths[level], config.encoder_dilations, config.extra_depth_wise) for _ in range(count)
             )
 
         def decoder(count: int, level: int) -> nn.Module:
-            return _blocks(
-                DecoderBlock(widths[level], config.dilations, config.extra_depth_wise) for _ in range(count)
-            )
+            return _blocks(DecoderBlock(widths[level], config.dilations, config.extra_depth_wise) for _ in range(count))
 
         self.intro = nn.Conv2d(config.img_channels, config.width, 3, padding=1)
         self.ending = nn.Conv2d(config.width, config.img_channels, 3, padding=1)
@@ -249,6 +246,24 @@ class DarkIR(nn.Module):
             features = blocks(up(features) + skip)
         restored = (self.ending(features) + padded)[..., :height, :width]
         return (restored, self.side_out(bottom)) if side else restored
+
+
+@register_model
+def darkir_s() -> DarkIR:
+    """Width 16, 0.87 M parameters: phones, CPUs, previews."""
+    return DarkIR(DarkIRConfig(width=16))
+
+
+@register_model
+def darkir_m() -> DarkIR:
+    """Width 32, 3.31 M parameters: the paper's DarkIR-m."""
+    return DarkIR(DarkIRConfig(width=32))
+
+
+@register_model
+def darkir_l() -> DarkIR:
+    """Width 64, 12.94 M parameters: the paper's DarkIR-l."""
+    return DarkIR(DarkIRConfig(width=64))
 
 
 def _depthwise_branch(channels: int, dilation: int) -> nn.Module:

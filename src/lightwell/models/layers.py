@@ -112,6 +112,12 @@ class PairConv2d(nn.Conv2d):
         kernels = self.weight.view(c // 2, 2, 2, 3, 3)
         own = torch.stack((kernels[:, 0, 0], kernels[:, 1, 1]), dim=1).reshape(c, 1, 3, 3)
         other = torch.stack((kernels[:, 0, 1], kernels[:, 1, 0]), dim=1).reshape(c, 1, 3, 3)
-        swapped = x.permute(0, 2, 3, 1).unflatten(-1, (c // 2, 2)).flip(-1).flatten(-2).permute(0, 3, 1, 2)
+        swapped = (
+            x.permute(0, 2, 3, 1)
+            .reshape(*x.shape[:1], *x.shape[2:], c // 2, 2)
+            .flip(-1)
+            .flatten(-2)
+            .permute(0, 3, 1, 2)
+        )
         out = F.conv2d(x, own, self.bias, padding=1, groups=c)
         return out + F.conv2d(swapped, other, padding=1, groups=c)

@@ -1,0 +1,63 @@
+"""The shipped models: for each NAME.onnx (its graph), NAME.safetensors (its parameters) and NAME.json (its card)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lightwell.errors import WeightsError
+
+__all__ = ["Card", "cards", "default", "find"]
+
+_FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of a shipped model.
+
+    Args:
+        name: how it is asked for.
+        summary: one line.
+        content: the whole card, as in NAME.json.
+    """
+
+    name: str
+    summary: str
+    content: dict[str, Any]
+
+    @property
+    def graph(self) -> Path:
+        """The ONNX file."""
+        return _FOLDER / f"{self.name}.onnx"
+
+    @property
+    def weights(self) -> Path:
+        """The safetensors file."""
+        return _FOLDER / f"{self.name}.safetensors"
+
+
+def cards() -> list[Card]:
+    """The cards of all shipped models, the default first."""
+    contents = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(_FOLDER.glob("*.json"))]
+    contents.sort(key=lambda content: not content.get("default", False))
+    return [Card(content["name"], content["summary"], content) for content in contents]
+
+
+def default() -> Card:
+    """The model that is used when none is named."""
+    return cards()[0]
+
+
+def find(name: str) -> Card:
+    """The card of a shipped model.
+
+    Raises:
+        WeightsError: when no model of that name ships.
+    """
+    known = {card.name: card for card in cards()}
+    if name not in known:
+        raise WeightsError(f"no model {name!r} ships: choose one of {', '.join(known)}, or give a path to an ONNX file")
+    return known[name]

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import nn
+
+from lightwell import zoo
+from lightwell.export.onnx import export_onnx, link_weights
+from lightwell.models import create_model, load_weights, save_weights
+from lightwell.models.darkir import DarkIR, DarkIRConfig
+
+SIZES = [(1, 3, 61, 75), (2, 3, 64, 80), (1, 3, 1, 1), (1, 3, 9, 130), (3, 3, 33, 40)]
+
+
+@pytest.fixture(scope="module")
+def net() -> DarkIR:
+    torch.manual_seed(0)
+    net = DarkIR(DarkIRConfig(width=8)).eval()
+    for name, parameter in net.named_parameters():
+        if name.endswith(("beta", "gamma")):
+            nn.init.normal_(parameter, std=0.3)
+    return net
+
+
+@pytest.fixture(scope="module")
+def exported(net: DarkIR, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("onnx") / "net.onnx"
+    export_onnx(net, path)
+    return path
+
+
+def assert_same(net: DarkIR, low: torch.Tensor, restored: np.ndarray) -> None:
+    with torch.inference_mode():
+        expected = net(low).numpy()
+    np.testing.assert_allclose(restored, expected, rtol=0, atol=1e-4 * np.ptp(expected) + 1e-6)
+
+
+@pytest.mark.parametrize("shape", SIZES)
+def test_onnxruntime_agrees_with_torch(net: DarkIR, exported: Path, shape: tuple[int, ...]) -> None:
+    session = onnxruntime.InferenceSession(exported, providers=["CPUExecutionProvider"])
+    low = torch.rand(shape, generator=torch.Generator().manual_seed(1))
+
+    (restored,) = session.run(["restored"], {"low": low.numpy()})
+
+    assert_same(net, low, restored)
+
+
+@pytest.mark.parametrize("shape", SIZES)
+def test_openvino_agrees_with_torch(net: DarkIR, exported: Path, shape: tuple[int, ...]) -> None:
+    openvino = pytest.importorskip("openvino")
+    model = openvino.Core().compile_model(str(exported), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    low = torch.rand(shape, generator=torch.Generator().manual_seed(1))
+
+    assert_same(net, low, model(low.numpy())[0])
+
+
+def test_the_graph_holds_no_transform_operator_and_no_complex_type(exported: Path) -> None:
+    model = onnx.load(exported)
+
+    assert not {"DFT", "STFT"} & {node.op_type for node in model.graph.node}
+    assert not any("com.microsoft" in node.domain for node in model.graph.node)
+    assert [path.name for path in exported.parent.iterdir()] == [exported.name]
+
+
+def test_a_gray_network_exports_too(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net = DarkIR(DarkIRConfig(img_channels=1, width=4, enc_blk_nums=(1,), dec_blk_nums=(1,)))
+    export_onnx(net, tmp_path / "gray.onnx", channels=1)
+    low = torch.rand(1, 1, 11, 6)
+
+    (restored,) = onnxruntime.InferenceSession(tmp_path / "gray.onnx").run(None, {"low": low.numpy()})
+
+    assert net.training
+    assert_same(net.eval(), low, restored)
+
+
+def test_linked_weights_are_shipped_once(net: DarkIR, exported: Path, tmp_path: Path) -> None:
+    graph, weights = tmp_path / "net.onnx", tmp_path / "net.safetensors"
+    graph.write_bytes(exported.read_bytes())
+    save_weights(net, weights)
+
+    link_weights(graph, weights)
+
+    assert graph.stat().st_size < 0.5 * exported.stat().st_size
+    low = torch.rand(1, 3, 20, 31)
+    (restored,) = onnxruntime.InferenceSession(graph).run(None, {"low": low.numpy()})
+    assert_same(net, low, restored)
+
+
+def test_other_weights_are_not_linked(net: DarkIR, exported: Path, tmp_path: Path) -> None:
+    graph, weights = tmp_path / "net.onnx", tmp_path / "net.safetensors"
+    graph.write_bytes(exported.read_bytes())
+    save_weights(DarkIR(net.config), weights)
+
+    with pytest.raises(ValueError, match="is not the one in"):
+        link_weights(graph, weights)
+    assert graph.read_bytes() == exported.read_bytes()
+
+
+@pytest.mark.parametrize("name", [card.name for card in zoo.cards()])
+def test_shipped_graphs_and_weights_are_one_network(name: str) -> None:
+    card = zoo.find(name)
+    low = torch.rand(1, 3, 37, 50, generator=torch.Generator().manual_seed(3))
+
+    (restored,) = onnxruntime.InferenceSession(card.graph).run(None, {"low": low.numpy()})
+
+    net = create_model(name, pretrained=True).eval()
+    assert isinstance(net, DarkIR)
+    assert_same(net, low, restored)
+    assert (
+        sum(p.numel() for k, p in load_weights(card.weights).named_parameters() if "side_out" not in k)
+        == (card.content["parameters"])
+    )

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from lightwell.models.layers import DepthwiseConv2d, LayerNorm2d, PairConv2d, SimpleGate, safe_magnitude
+
+
+@pytest.mark.parametrize("dilation", [1, 2, 4, 9])
+@pytest.mark.parametrize("size", [(16, 24), (11, 13), (5, 7), (1, 1)])
+def test_depthwise_is_the_plain_dilated_convolution(dilation: int, size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    layer = DepthwiseConv2d(6, dilation).double()
+    x = torch.randn(2, 6, *size, dtype=torch.float64)
+
+    expected = F.conv2d(x, layer.weight, layer.bias, padding=dilation, dilation=dilation, groups=6)
+
+    torch.testing.assert_close(layer(x), expected, atol=1e-12, rtol=0)
+
+
+def test_pair_convolution_is_the_grouped_one() -> None:
+    torch.manual_seed(0)
+    layer = PairConv2d(8).double()
+    x = torch.randn(2, 8, 7, 9, dtype=torch.float64)
+
+    expected = F.conv2d(x, layer.weight, layer.bias, padding=1, groups=4)
+
+    torch.testing.assert_close(layer(x), expected, atol=1e-12, rtol=0)
+
+
+def test_layer_norm_of_two_channels_by_hand() -> None:
+    norm = LayerNorm2d(2)
+    with torch.no_grad():
+        norm.weight.copy_(torch.tensor([1.0, 2.0]))
+        norm.bias.copy_(torch.tensor([0.5, 0.0]))
+
+    # Channels 3 and 5 have mean 4 and standard deviation 1, so they become -1 and 1.
+    out = norm(torch.tensor([3.0, 5.0]).view(1, 2, 1, 1))
+
+    torch.testing.assert_close(out.flatten(), torch.tensor([-0.5, 2.0]), atol=1e-5, rtol=0)
+
+
+def test_gate_multiplies_the_halves() -> None:
+    x = torch.tensor([2.0, 3.0, 5.0, 7.0]).view(1, 4, 1, 1)
+
+    torch.testing.assert_close(SimpleGate()(x).flatten(), torch.tensor([10.0, 21.0]))
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-25, 1e-20, 1e-18, 1.0])
+def test_magnitude_has_finite_gradients_however_small(scale: float) -> None:
+    real = torch.tensor([3.0, 0.0], requires_grad=True)
+
+    magnitude, null = safe_magnitude(real * scale, torch.tensor([4.0, 0.0]) * scale)
+    magnitude.masked_fill(null, 0.0).sum().backward()
+
+    assert real.grad is not None
+    assert torch.isfinite(real.grad).all()
+    assert null.tolist() == [scale < 1e-15, True]
+    if scale == 1.0:
+        assert magnitude[0].item() == 5.0
