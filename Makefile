@@ -1,0 +1,44 @@
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.PHONY: demo test test-slow check wheel clean help
+
+help:  ## these lines
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+demo: $(VENV)/.runtime  ## restore the example photos into demo/ and write demo/index.html
+	$(BIN)/lightwell restore examples/*.jpg -o demo --compare --overwrite
+	$(BIN)/python examples/gallery.py examples demo
+
+test: $(VENV)/.dev  ## ruff, mypy, import rules and the quick tests
+	$(MAKE) check
+	$(BIN)/pytest -m "not slow"
+
+test-slow: $(VENV)/.dev  ## the tests that take minutes
+	$(BIN)/pytest -m slow
+
+check: $(VENV)/.dev  ## ruff, mypy and import rules alone
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+wheel: $(VENV)/.dev  ## build the wheel into dist/
+	rm -rf dist
+	$(BIN)/pip wheel -q --no-deps -w dist .
+
+clean:  ## remove everything that was made here
+	rm -rf $(VENV) build dist demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(VENV)/bin/pip:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: $(VENV)/bin/pip pyproject.toml
+	$(BIN)/pip install -q -e .
+	touch $@
+
+# Constraints pin the one package whose newest build may be several gigabytes larger than a test needs.
+$(VENV)/.dev: $(VENV)/bin/pip pyproject.toml constraints.txt
+	$(BIN)/pip install -q -c constraints.txt -e ".[dev]"
+	touch $@ $(VENV)/.runtime
