@@ -34,7 +34,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Method:
-    """A row of the table: pictures by name, as they are or after a gamma; ``costs`` where we restored them ourselves."""
+    """A row of the table: pictures by name, as they are or after a gamma; ``costs`` where they were restored here."""
 
     name: str
     pictures: Mapping[str, Path]
@@ -120,7 +120,7 @@ def evaluate(
     truth: Mapping[str, Path] | None,
     measures: Sequence[Measure],
     jobs: int | None = None,
-    done: Callable[[str], None] = lambda name: None,
+    done: Callable[[str], None] = lambda _: None,
 ) -> Evaluation:
     """Measures every picture of every method, several pictures at a time.
 
@@ -188,7 +188,8 @@ def load(path: Path, gamma: float = 1.0) -> Array:
 def _luma_shares(picture: Array) -> NDArray[np.float64]:
     luma, _ = PROTOCOLS["y"].prepare(picture, picture)
     counts = np.bincount(luma.ravel(), minlength=256)
-    return counts / counts.sum()
+    shares: NDArray[np.float64] = counts / counts.sum()
+    return shares
 
 
 def _size(path: Path) -> tuple[int, int]:

@@ -37,7 +37,8 @@ def embed(picture: Array | Image.Image, width: int = 420, quality: int = 85) -> 
 def error_map(restored: Array, target: Array) -> NDArray[np.uint8]:
     """The absolute error, mean over channels, in colours that end at `ERROR_RANGE` levels, as ``(H, W, 3)``."""
     error = np.abs(levels(restored) - levels(target)).mean(axis=2)
-    return _COLOURS[np.minimum(error * (255 / ERROR_RANGE), 255).astype(np.uint8)]
+    coloured: NDArray[np.uint8] = _COLOURS[np.minimum(error * (255 / ERROR_RANGE), 255).astype(np.uint8)]
+    return coloured
 
 
 def colour_bar() -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from lightwell.evaluation.evaluate import Evaluation, Method, load
 from lightwell.evaluation.figures import ERROR_RANGE, colour_bar, embed, error_map, luma_plot
 from lightwell.evaluation.measures import Column
-from lightwell.evaluation.report.page import finite, number, p_value, render, signed, write_text
+from lightwell.evaluation.report.page import DASH, finite, number, p_value, render, signed, write_text
 from lightwell.evaluation.statistics import Difference, Summary, adjust, compare, summarise
 
 __all__ = ["FILES", "mean_table", "write_report"]
@@ -96,7 +96,7 @@ def mean_table(evaluation: Evaluation) -> list[tuple[Method, list[Cell]]]:
 
 
 def _cell(summary: Summary, column: Column, best: bool) -> Cell:
-    interval = "–".join(number(end, column.decimals) for end in summary.interval) if summary.interval else ""
+    interval = DASH.join(number(end, column.decimals) for end in summary.interval) if summary.interval else ""
     return Cell(number(summary.mean, column.decimals), interval, best)
 
 
@@ -106,7 +106,7 @@ def _groups(columns: Sequence[Column]) -> Iterator[str]:
 
 def _sizes(evaluation: Evaluation) -> str:
     sizes = sorted(set(evaluation.sizes), key=lambda size: size[0] * size[1])
-    texts = [f"{width}×{height}" for width, height in sizes]
+    texts = [f"{width}\N{MULTIPLICATION SIGN}{height}" for width, height in sizes]
     return texts[0] if len(texts) == 1 else f"from {texts[0]} to {texts[-1]}"
 
 
@@ -118,7 +118,7 @@ def _cost(method: Method) -> tuple[str, str]:
     """Median seconds and highest peak memory of a method, as text."""
     seconds = [cost.seconds for cost in method.costs.values()]
     peaks = [cost.peak for cost in method.costs.values() if cost.peak is not None]
-    return (f"{np.median(seconds):.2f}" if seconds else "–", f"{max(peaks) / 2**20:.0f}" if peaks else "–")
+    return (f"{np.median(seconds):.2f}" if seconds else DASH, f"{max(peaks) / 2**20:.0f}" if peaks else DASH)
 
 
 def _compare(evaluation: Evaluation) -> list[Comparison]:
@@ -166,8 +166,8 @@ def _rows(evaluation: Evaluation) -> Iterator[tuple[str, str, list[tuple[str, st
             if _costs_known(evaluation):
                 cost = method.costs.get(name)
                 seconds, peak = (cost.seconds, cost.peak) if cost else (None, None)
-                cells.append(("–", "-1") if seconds is None else (f"{seconds:.2f}", f"{seconds}"))
-                cells.append(("–", "-1") if peak is None else (f"{peak / 2**20:.0f}", f"{peak}"))
+                cells.append((DASH, "-1") if seconds is None else (f"{seconds:.2f}", f"{seconds}"))
+                cells.append((DASH, "-1") if peak is None else (f"{peak / 2**20:.0f}", f"{peak}"))
             yield name, method.name, cells
 
 
@@ -211,7 +211,7 @@ def _strip(evaluation: Evaluation, i: int, j: int) -> dict[str, object]:
         pictures += [("truth", embed(truth)), ("error", embed(error_map(output, truth)))]
         curves.insert(0, ("truth", evaluation.truth_lumas[i]))
     scores = [
-        f"{column.metric} {number(value, column.decimals)}{' ' + column.unit if column.unit else ''} ({column.protocol})"
+        " ".join((column.metric, number(value, column.decimals), column.unit, f"({column.protocol})"))
         for column, value in zip(evaluation.columns, evaluation.scores[i, j], strict=True)
     ]
     return {"name": name, "scores": " · ".join(scores), "pictures": pictures, "luma": luma_plot(curves)}

@@ -17,8 +17,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from lightwell import __version__
 from lightwell.picture import whole_file
 
-__all__ = ["finite", "number", "p_value", "provenance", "render", "signed", "write_text"]
+__all__ = ["DASH", "finite", "number", "p_value", "provenance", "render", "signed", "write_text"]
 
+DASH, MINUS, INFINITY = "\N{EN DASH}", "\N{MINUS SIGN}", "\N{INFINITY}"
 _FOLDER = "lightwell.evaluation.report"
 
 
@@ -44,21 +45,21 @@ def write_text(path: Path, text: str) -> None:
 
 
 def number(value: float, decimals: int) -> str:
-    """A number for a table; ``∞`` and a dash where there is none to write."""
+    """A number for a table; a dash where there is none."""
     if math.isnan(value):
-        return "–"
-    return f"{value:.{decimals}f}" if math.isfinite(value) else ("∞" if value > 0 else "−∞")
+        return DASH
+    return f"{value:.{decimals}f}" if math.isfinite(value) else (INFINITY if value > 0 else MINUS + INFINITY)
 
 
 def signed(value: float, decimals: int) -> str:
     """A difference for a table, with its sign."""
     text = number(abs(value), decimals)
-    return text if math.isnan(value) else ("−" if value < 0 else "+") + text
+    return text if math.isnan(value) else (MINUS if value < 0 else "+") + text
 
 
 def p_value(p: float) -> str:
     """A p-value as papers write it."""
-    return "–" if math.isnan(p) else ("p < 0.001" if p < 0.001 else f"p = {p:.3f}")
+    return DASH if math.isnan(p) else ("p < 0.001" if p < 0.001 else f"p = {p:.3f}")
 
 
 def finite(value: float | None) -> float | str | None:

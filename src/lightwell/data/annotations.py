@@ -1,0 +1,152 @@
+"""Boxes of objects on pictures: COCO's format, and ExDark's brought into it.
+
+Annotations are COCO's own structure as `json` gives it, so that what a file holds beyond the boxes is carried along:
+``images`` (``id``, ``file_name``, ``width``, ``height``), ``annotations`` (``image_id``, ``category_id``, ``bbox`` as
+left, top, width, height in pixels) and ``categories`` (``id``, ``name``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lightwell.errors import DataError
+from lightwell.picture import format_of_name
+
+__all__ = ["EXDARK_CLASSES", "Coco", "pictures_below", "pictures_of", "read_coco", "read_exdark"]
+
+Coco = dict[str, Any]
+
+# Loh and Chan, "Getting to Know Low-light Images with the Exclusively Dark Dataset", CVIU 2019: in the data set's
+# order, with the name that detectors trained on COCO have for the class.
+EXDARK_CLASSES = {
+    "Bicycle": "bicycle",
+    "Boat": "boat",
+    "Bottle": "bottle",
+    "Bus": "bus",
+    "Car": "car",
+    "Cat": "cat",
+    "Chair": "chair",
+    "Cup": "cup",
+    "Dog": "dog",
+    "Motorbike": "motorcycle",
+    "People": "person",
+    "Table": "dining table",
+}
+
+
+def pictures_below(folder: Path) -> dict[str, Path]:
+    """Pictures of a folder and the folders in it by file name without suffix, in natural order.
+
+    Raises:
+        DataError: the folder is missing or holds no picture, or lists the names that two files share.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder")
+    paths = [path for path in folder.rglob("*") if format_of_name(path) and path.is_file()]
+    found: dict[str, Path] = {}
+    doubled = []
+    for path in sorted(paths, key=lambda path: (len(path.stem), path.stem, path)):
+        if path.stem in found:
+            doubled.append(f"{found[path.stem].relative_to(folder)} and {path.relative_to(folder)}")
+        found[path.stem] = path
+    if doubled:
+        raise DataError(f"{folder}: pictures of one name: {'; '.join(doubled[:10])}")
+    if not found:
+        raise DataError(f"{folder}: no pictures in it")
+    return found
+
+
+def read_coco(path: Path) -> Coco:
+    """Annotations of a COCO-format JSON file.
+
+    Raises:
+        DataError: the file cannot be read or is not of that format.
+    """
+    try:
+        coco = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path}: cannot be read as JSON ({error})") from error
+    try:
+        images = [image["id"] for image in coco["images"] if isinstance(image["file_name"], str)]
+        categories = [category["id"] for category in coco["categories"] if isinstance(category["name"], str)]
+        boxes = [(a["image_id"], a["category_id"], [float(side) for side in a["bbox"]]) for a in coco["annotations"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: not of COCO's format ({type(error).__name__}: {error})") from error
+    for kind, ids in (("images", images), ("categories", categories)):
+        if not ids or len(ids) != len(coco[kind]) or len(set(ids)) != len(ids):
+            raise DataError(f"{path}: {kind} are missing, have no name, or share an id")
+    known, classes = set(images), set(categories)
+    wrong = sum(image not in known or kind not in classes or len(box) != 4 for image, kind, box in boxes)
+    if wrong:
+        raise DataError(
+            f"{path}: {wrong} annotations name an unknown image or category, or have no box of four numbers"
+        )
+    return dict(coco)
+
+
+def read_exdark(folder: Path, sizes: Mapping[str, tuple[int, int]]) -> Coco:
+    """ExDark's annotations: a text file for each picture, such as ``Bicycle/2015_00001.png.txt``.
+
+    The first line is a comment; the others hold a class and left, top, width, height in pixels; what follows is unused.
+
+    Args:
+        folder: of the text files, with or without the folders of the classes.
+        sizes: width and height of the pictures to take, by their file name without suffix.
+
+    Raises:
+        DataError: a file is missing, not of that format, or there are two for one picture.
+    """
+    files: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*.txt")):
+        name = Path(path.stem).stem  # 2015_00001.png.txt
+        if name in files:
+            raise DataError(f"{files[name]} and {path} are for one picture")
+        files[name] = path
+    missing = [name for name in sizes if name not in files]
+    if missing:
+        raise DataError(f"{len(missing)} pictures have no annotations in {folder}: {', '.join(missing[:10])}")
+    numbers = {name: number for number, name in enumerate(EXDARK_CLASSES, 1)}
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for image_id, (name, (width, height)) in enumerate(sizes.items(), 1):
+        images.append({"id": image_id, "file_name": name, "width": width, "height": height})
+        for line in files[name].read_text("utf-8", "replace").splitlines():
+            if not line.strip() or line.startswith("%"):
+                continue
+            kind, *fields = line.split()
+            try:
+                box = [float(field) for field in fields[:4]]
+                category = numbers[kind]
+            except (KeyError, ValueError):
+                box = []
+            if len(box) != 4:
+                raise DataError(f"{files[name]}: not a line of ExDark's annotations: {line[:80]!r}")
+            annotations.append(_annotation(len(annotations) + 1, image_id, category, box))
+    categories = [{"id": numbers[name], "name": common} for name, common in EXDARK_CLASSES.items()]
+    return {"images": images, "annotations": annotations, "categories": categories}
+
+
+def _annotation(number: int, image_id: int, category: int, box: list[float]) -> dict[str, Any]:
+    area = box[2] * box[3]
+    return {"id": number, "image_id": image_id, "category_id": category, "bbox": box, "area": area, "iscrowd": 0}
+
+
+def pictures_of(coco: Coco, pictures: Mapping[str, Path]) -> dict[int, Path]:
+    """The picture of each image id, looked up by its file name without folder and suffix.
+
+    Only looked up: a file name in an annotation file never becomes a path.
+
+    Raises:
+        DataError: lists what is missing, or names that are not unique.
+    """
+    names = {image["id"]: Path(image["file_name"]).stem for image in coco["images"]}
+    missing = [name for name in names.values() if name not in pictures]
+    if missing:
+        shown = ", ".join(missing[:10]) + (f" and {len(missing) - 10} more" if len(missing) > 10 else "")
+        raise DataError(f"{len(missing)} annotated pictures are missing: {shown}")
+    if len(set(names.values())) < len(names):
+        raise DataError("several annotated pictures have one name: put them into one folder under names of their own")
+    return {image_id: pictures[name] for image_id, name in names.items()}

@@ -1,0 +1,162 @@
+"""How well a detector sees on dark pictures, and how much better after they were restored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from faster_coco_eval import COCO, COCOeval_faster
+
+from lightwell.data.annotations import Coco
+from lightwell.errors import DataError
+from lightwell.evaluation.detectors import Detections, Detector
+from lightwell.evaluation.evaluate import load
+from lightwell.metrics.levels import levels, round_half_up
+
+__all__ = ["DetectionScores", "categories_of", "detect", "score_detections"]
+
+
+@dataclass(frozen=True)
+class DetectionScores:
+    """What a detector reached on one set of pictures, all from 0 to 1.
+
+    The DRGN paper (Jiang et al., AAAI 2022, table 4) gives "Pre.", "IoU" and "mAP" without defining them. Read here:
+    precision of the detections that reach a confidence, matched at an overlap of one half; the mean overlap of those
+    that match; and COCO's AP at an overlap of one half. (Darknet's average overlap, where a false detection counts as
+    zero, is not meant: it cannot exceed the precision, and in the paper it does.)
+
+    Attributes:
+        ap50: mean over classes of the average precision at an overlap of 0.5.
+        ap: the same, mean over overlaps from 0.5 to 0.95: COCO's main number.
+        precision: matched detections over all detections that reach the confidence; NaN without any.
+        recall: matched detections over all annotated objects.
+        mean_iou: mean overlap of the matched detections; NaN without any.
+        by_class: ap50 of each class that occurs.
+        hits: the matched detections by image id, as places in its `Detections`.
+    """
+
+    ap50: float
+    ap: float
+    precision: float
+    recall: float
+    mean_iou: float
+    by_class: Mapping[str, float]
+    hits: Mapping[int, frozenset[int]]
+
+
+def detect(
+    detector: Detector, pictures: Mapping[int, Path], done: Callable[[str], None] = lambda _: None
+) -> dict[int, Detections]:
+    """Runs a detector over pictures by image id, one at a time with all cores.
+
+    Raises:
+        PictureError: a picture cannot be read.
+        WeightsError: the detector's outputs are not those of its head.
+    """
+    found = {}
+    for image_id, path in pictures.items():
+        pixels = load(path)
+        if pixels.dtype != np.uint8:
+            pixels = round_half_up(levels(pixels)).astype(np.uint8)
+        found[image_id] = detector(pixels)
+        done(path.stem)
+    return found
+
+
+def categories_of(coco: Coco, classes: Sequence[str]) -> dict[int, int]:
+    """The annotations' category id of each of a detector's classes that occurs there, matched by name.
+
+    Raises:
+        DataError: a category that the detector does not know.
+    """
+    numbers = {name.strip().lower(): number for number, name in enumerate(classes)}
+    unknown = [c["name"] for c in coco["categories"] if c["name"].strip().lower() not in numbers]
+    if unknown:
+        raise DataError(
+            f"the detector knows no class called {', '.join(unknown[:10])}: name its classes with --classes"
+        )
+    return {numbers[c["name"].strip().lower()]: c["id"] for c in coco["categories"]}
+
+
+def score_detections(
+    coco: Coco, detections: Mapping[int, Detections], categories: Mapping[int, int], confidence: float
+) -> DetectionScores:
+    """Compares detections with annotations, by COCO's rules (crowds are neither found nor missed).
+
+    Args:
+        coco: the annotations.
+        detections: by image id.
+        categories: as `categories_of`; detections of other classes do not count.
+        confidence: the score from which a detection counts for precision, recall and the mean overlap.
+    """
+    everything = _results(detections, categories, 0)
+    evaluator = _evaluate(coco, everything)
+    precision = evaluator.eval["precision"][:, :, :, 0, -1]  # overlaps, recalls, classes; all sizes, all detections
+    names = {category["id"]: category["name"] for category in coco["categories"]}
+    by_class = {
+        names[category]: float(curve.mean())
+        for category, curve in zip(evaluator.params.catIds, precision[0].T, strict=True)
+        if (curve > -1).all()  # COCO marks a class that does not occur with -1
+    }
+
+    confident = _results(detections, categories, confidence)
+    matched = _evaluate(coco, confident, overlap=0.5).eval["matched"]
+    crowds = {number for number, a in enumerate(coco["annotations"], 1) if a.get("iscrowd")}
+    hits: dict[int, set[int]] = {image_id: set() for image_id in detections}
+    ious, ignored = [], 0
+    for pair, iou in matched.items():
+        place, truth = (int(number) for number in pair.split("_"))
+        if truth in crowds:
+            ignored += 1
+        else:
+            result = confident[place - 1]
+            hits[result["image_id"]].add(result["place"])
+            ious.append(iou)
+    counted, objects = len(confident) - ignored, len(coco["annotations"]) - len(crowds)
+    return DetectionScores(
+        ap50=float(np.mean(list(by_class.values()))) if by_class else float("nan"),
+        ap=float(precision[precision > -1].mean()) if by_class else float("nan"),
+        precision=len(ious) / counted if counted else float("nan"),
+        recall=len(ious) / objects if objects else float("nan"),
+        mean_iou=float(np.mean(ious)) if ious else float("nan"),
+        by_class=by_class,
+        hits={image_id: frozenset(places) for image_id, places in hits.items()},
+    )
+
+
+def _results(
+    detections: Mapping[int, Detections], categories: Mapping[int, int], confidence: float
+) -> list[dict[str, Any]]:
+    """Detections in COCO's form, with their place in `Detections`."""
+    return [
+        {
+            "image_id": image_id,
+            "category_id": categories[int(kind)],
+            "bbox": [box[0], box[1], box[2] - box[0], box[3] - box[1]],
+            "score": float(score),
+            "place": place,
+        }
+        for image_id, found in detections.items()
+        for place, (box, score, kind) in enumerate(zip(found.boxes.tolist(), found.scores, found.classes, strict=True))
+        if score >= confidence and int(kind) in categories
+    ]
+
+
+def _evaluate(coco: Coco, results: Sequence[dict[str, Any]], overlap: float | None = None) -> COCOeval_faster:
+    """COCO's evaluation; at one overlap also the matches, as ``detection_annotation`` numbered from 1."""
+    annotations = [
+        {"area": a["bbox"][2] * a["bbox"][3], "iscrowd": 0, **a, "id": number}
+        for number, a in enumerate(coco["annotations"], 1)
+    ]
+    truth = COCO({"images": coco["images"], "categories": coco["categories"], "annotations": annotations})
+    found = truth.loadRes([dict(result) for result in results])
+    evaluator = COCOeval_faster(truth, found, "bbox", extra_calc=overlap is not None, print_function=lambda *_: None)
+    if overlap is not None:
+        evaluator.params.iouThrs = [overlap]
+        evaluator.params.areaRng, evaluator.params.areaRngLbl = [[0, 1e10]], ["all"]
+    evaluator.evaluate()
+    evaluator.accumulate()
+    return evaluator
