@@ -14,8 +14,21 @@ from __future__ import annotations
 # Not loaded name by name: the functions bear their modules' names, and whoever came first would decide which one
 # `lightwell.metrics.psnr` is. None of these modules loads torch; LPIPS does when it is used.
 from lightwell.metrics.fsim import fsim, fsimc
+from lightwell.metrics.niqe import NiqeParameters, load_niqe, niqe
 from lightwell.metrics.protocols import PROTOCOLS, Protocol, Scores, score
 from lightwell.metrics.psnr import psnr
 from lightwell.metrics.ssim import ssim
 
-__all__ = ["PROTOCOLS", "Protocol", "Scores", "fsim", "fsimc", "psnr", "score", "ssim"]
+__all__ = [
+    "PROTOCOLS",
+    "NiqeParameters",
+    "Protocol",
+    "Scores",
+    "fsim",
+    "fsimc",
+    "load_niqe",
+    "niqe",
+    "psnr",
+    "score",
+    "ssim",
+]
