@@ -1,19 +1,28 @@
 """Dark, noisy, shaken versions of good photographs.
 
-The model of a camera in the dark, on batches: sRGB to linear light, exposure, colour cast, blur by motion, shot and read
-noise, clipping, back to sRGB, 8 bits.
+The model of a camera in the dark, on batches and in this order: sRGB to linear light, clipped lights at their true
+strength, blur by motion and by lack of focus, exposure and the light's colour, shot and read noise, the sensor's
+clipping, an error of the white balance, back to sRGB, 8 bits, JPEG.
+
+What is drawn is drawn on the CPU and noise from a seed of its own for every picture, so a seed gives the same picture
+on every machine, alone or in a batch. Noise on a GPU is another than on a CPU, and the same on every GPU.
 """
 
 from __future__ import annotations
 
+import io
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
-__all__ = ["Degradation", "degrade", "expose", "to_linear", "to_srgb"]
+__all__ = ["Degradation", "Shots", "degrade", "expose", "to_linear", "to_srgb"]
+
+_PATH_STEPS = 64
 
 
 def to_linear(x: Tensor) -> Tensor:
@@ -27,6 +36,39 @@ def to_srgb(x: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
+class Shots:
+    """The circumstances of N shots in the dark, as :meth:`Degradation.sample` draws them; all on the CPU.
+
+    Args:
+        ev: ``(N,)`` exposure in stops.
+        cast: ``(N, 3)`` gain of the light's colour, in stops a channel.
+        warmth: ``(N,)`` white-balance error: stops between red and blue.
+        lights: ``(N,)`` true light of white, clipped pixels, as a multiple of white.
+        path: ``(N, 2, 64)`` way of the camera down and across, as a fraction of the picture's longer side.
+        defocus: ``(N,)`` radius of the disc of confusion, as the same fraction.
+        shot: ``(N,)`` variance of the shot noise per unit of linear light.
+        read: ``(N,)`` standard deviation of the read noise in linear light.
+        quality: ``(N,)`` JPEG quality, 0 for none.
+        seed: ``(N,)`` seed of the noise.
+    """
+
+    ev: Tensor
+    cast: Tensor
+    warmth: Tensor
+    lights: Tensor
+    path: Tensor
+    defocus: Tensor
+    shot: Tensor
+    read: Tensor
+    quality: Tensor
+    seed: Tensor
+
+    def take(self, index: Tensor) -> Shots:
+        """Some of the shots."""
+        return Shots(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
+
+
+@dataclass(frozen=True)
 class Degradation:
     """Ranges that the degradation's parameters are drawn from, one draw per picture.
 
@@ -35,16 +77,61 @@ class Degradation:
         shot: variance of the shot noise per unit of linear light, log-uniform.
         read: standard deviation of the read noise in linear light, log-uniform.
         cast: largest change of a channel's gain, in stops.
+        warmth: largest white-balance error, in stops between red and blue; unlike a cast it is applied to the noisy
+            picture.
+        lights: how much brighter than white a white, clipped pixel really is, log-uniform; what makes lights streak.
         blur: longest path of a shaken camera, as a fraction of the picture's longer side.
         blur_chance: share of pictures that are shaken.
+        straight: share of shaken pictures whose path is a straight line; the others' wander.
+        defocus: largest radius of the disc of confusion, as a fraction of the picture's longer side.
+        defocus_chance: share of pictures out of focus.
+        quality: JPEG quality, uniform.
+        jpeg_chance: share of pictures that went through JPEG.
     """
 
     ev: tuple[float, float] = (-6.0, -0.5)
     shot: tuple[float, float] = (1e-5, 1e-3)
     read: tuple[float, float] = (5e-5, 1e-3)
     cast: float = 0.3
+    warmth: float = 0.4
+    lights: tuple[float, float] = (1.0, 8.0)
     blur: float = 0.025
     blur_chance: float = 0.3
+    straight: float = 0.3
+    defocus: float = 0.004
+    defocus_chance: float = 0.1
+    quality: tuple[int, int] = (60, 98)
+    jpeg_chance: float = 0.3
+
+    def sample(self, n: int, generator: torch.Generator) -> Shots:
+        """The circumstances of ``n`` shots, from a CPU generator."""
+
+        def uniform(low: float, high: float, *shape: int) -> Tensor:
+            return low + (high - low) * torch.rand((n, *shape), generator=generator)
+
+        def log_uniform(low: float, high: float) -> Tensor:
+            return torch.exp(uniform(math.log(low), math.log(high)))
+
+        def happens(chance: float) -> Tensor:
+            return torch.rand(n, generator=generator) < chance
+
+        turn = torch.randn((n, _PATH_STEPS), generator=generator).cumsum(1) * 0.12
+        turn = turn * ~happens(self.straight)[:, None]
+        angle = uniform(0, 2 * math.pi, 1) + turn
+        path = torch.stack((angle.sin(), angle.cos()), 1).cumsum(2) / _PATH_STEPS
+        length = uniform(0, self.blur) * happens(self.blur_chance)
+        return Shots(
+            ev=uniform(*self.ev),
+            cast=uniform(-self.cast, self.cast, 3),
+            warmth=uniform(-self.warmth, self.warmth),
+            lights=log_uniform(*self.lights),
+            path=(path - path.mean(2, keepdim=True)) * length[:, None, None],
+            defocus=uniform(0, self.defocus) * happens(self.defocus_chance),
+            shot=log_uniform(*self.shot),
+            read=log_uniform(*self.read),
+            quality=uniform(self.quality[0], self.quality[1] + 1).int() * happens(self.jpeg_chance),
+            seed=torch.randint(2**62, (n,), generator=generator),
+        )
 
 
 def expose(low: Tensor, stops: Tensor) -> Tensor:
@@ -54,60 +141,106 @@ def expose(low: Tensor, stops: Tensor) -> Tensor:
         low: ``(N, 3, H, W)`` in [0, 1].
         stops: ``(N,)`` exposure in EV.
     """
-    linear = to_linear(low) * torch.exp2(stops).view(-1, 1, 1, 1)
-    return to_srgb(linear.clamp(0, 1))
+    return _to_8_bits(to_linear(low) * _per_picture(torch.exp2(stops), low))
 
 
-def degrade(target: Tensor, settings: Degradation, generator: torch.Generator) -> Tensor:
+def degrade(target: Tensor, shots: Shots) -> Tensor:
     """Dark copies of good pictures.
 
     Args:
         target: ``(N, 3, H, W)`` in [0, 1].
-        settings: the ranges to draw from.
-        generator: where the randomness comes from; the same state gives the same pictures.
+        shots: what befalls each of them.
 
     Returns:
         A tensor of the same shape in steps of 1/255.
     """
-    n = len(target)
-
-    def draw(low: float, high: float, *shape: int) -> Tensor:
-        return low + (high - low) * torch.rand((n, *(shape or (1, 1, 1))), generator=generator)
-
-    gain = torch.exp2(draw(*settings.ev) + draw(-settings.cast, settings.cast, 3, 1, 1))
-    linear = to_linear(target) * gain
-    linear = _shake(linear, settings, generator)
-    shot = torch.exp(draw(math.log(settings.shot[0]), math.log(settings.shot[1])))
-    read = torch.exp(draw(math.log(settings.read[0]), math.log(settings.read[1])))
-    sigma = (shot * linear + read.square()).sqrt()
-    noisy = linear + sigma * torch.randn(target.shape, generator=generator)
-    return (to_srgb(noisy.clamp(0, 1)) * 255).round() / 255
+    white = ((target.amin(1, keepdim=True) - 0.9) / 0.1).clamp(0, 1)
+    linear = to_linear(target) * (1 + (_per_picture(shots.lights, target) - 1) * white)
+    linear = _blur(linear, shots)
+    linear = linear * _per_picture(torch.exp2(shots.ev[:, None] + shots.cast), target)
+    sigma = (_per_picture(shots.shot, target) * linear + _per_picture(shots.read.square(), target)).sqrt()
+    sensor = (linear + sigma * _noise(target, shots.seed)).clamp(0, 1)
+    balance = shots.warmth[:, None] * torch.tensor([0.5, 0.0, -0.5])
+    return _jpeg(_to_8_bits(sensor * _per_picture(torch.exp2(balance), target)), shots.quality)
 
 
-def _shake(linear: Tensor, settings: Degradation, generator: torch.Generator) -> Tensor:
-    """Convolves some of the pictures with the path of a moving camera."""
-    shaken = (torch.rand(len(linear), generator=generator) < settings.blur_chance).nonzero().flatten().tolist()
-    if not shaken:
+def _per_picture(values: Tensor, like: Tensor) -> Tensor:
+    """``(N,)`` or ``(N, 3)`` values, to multiply an ``(N, 3, H, W)`` tensor with."""
+    return values.to(like.device, like.dtype).reshape(len(values), -1, 1, 1)
+
+
+def _to_8_bits(linear: Tensor) -> Tensor:
+    return (to_srgb(linear.clamp(0, 1)) * 255).round() / 255
+
+
+def _noise(like: Tensor, seeds: Tensor) -> Tensor:
+    noise = torch.empty_like(like)
+    for picture, seed in zip(noise, seeds.tolist(), strict=True):
+        picture.normal_(generator=torch.Generator(like.device).manual_seed(seed))
+    return noise
+
+
+def _blur(linear: Tensor, shots: Shots) -> Tensor:
+    """Convolves the pictures that are shaken or out of focus, in Fourier space, where large kernels cost no more."""
+    blurred = (shots.path.abs().amax((1, 2)) + shots.defocus).nonzero().flatten()
+    if not len(blurred):
         return linear
-    longest = settings.blur * max(linear.shape[-2:])
-    out = linear.clone()
-    for i in shaken:
-        kernel = _path_kernel(longest * torch.rand((), generator=generator).item(), generator)
-        reach = kernel.shape[-1] // 2
-        padded = F.pad(linear[i : i + 1], (reach,) * 4, mode="replicate")
-        out[i] = F.conv2d(padded, kernel.expand(3, 1, -1, -1), groups=3)[0]
-    return out
+    height, width = linear.shape[-2:]
+    path = shots.path[blurred] * max(height, width)
+    radius = shots.defocus[blurred] * max(height, width)
+    reach = int(path.abs().max().ceil() + radius.max().ceil()) + 1
+    grid = torch.arange(-reach, reach + 1.0)
+    hats = (1 - (grid[:, None] - path[:, :, None]).abs()).clamp_min(0)
+    trace = hats[:, 0] @ hats[:, 1].mT
+    disc = (radius[:, None, None] + 0.5 - torch.hypot(grid[:, None], grid)).clamp(0, 1)
+
+    size = (height + 2 * reach, width + 2 * reach)
+    spectrum = torch.fft.rfft2(F.pad(linear[blurred.to(linear.device)], (reach,) * 4, mode="replicate"))
+    for kernel in (trace, disc):
+        kernel = (kernel / kernel.sum((1, 2), keepdim=True)).to(linear.device, linear.dtype)
+        framed = F.pad(kernel, (0, width - 1, 0, height - 1)).roll((-reach, -reach), (1, 2))
+        spectrum = spectrum * torch.fft.rfft2(framed)[:, None]
+    result = torch.fft.irfft2(spectrum, size)[..., reach : reach + height, reach : reach + width]
+    return linear.index_copy(0, blurred.to(linear.device), result.clamp_min(0))
 
 
-def _path_kernel(length: float, generator: torch.Generator) -> Tensor:
-    """The trace of a camera that drifts along a smooth random path, as a ``(1, 1, K, K)`` kernel of sum 1."""
-    steps = 64
-    turn = torch.randn(steps, generator=generator).cumsum(0) * 0.12
-    angle = 2 * math.pi * torch.rand((), generator=generator) + turn
-    path = torch.stack((angle.sin(), angle.cos())).cumsum(1) * (length / steps)
-    path = path - path.mean(1, keepdim=True)
-    reach = int(path.abs().max().ceil().item()) + 1
-    grid = torch.arange(-reach, reach + 1, dtype=path.dtype)
-    hats = (1 - (grid[None, :, None] - path[:, None, :]).abs()).clamp_min(0)
-    kernel = hats[0] @ hats[1].T
-    return (kernel / kernel.sum())[None, None]
+def _jpeg(pictures: Tensor, quality: Tensor) -> Tensor:
+    """What JPEG (ITU-T T.81) with halved colour leaves of pictures in [0, 1]; quality 0 leaves all of it."""
+    coded = quality.nonzero().flatten()
+    if not len(coded):
+        return pictures
+    index = coded.to(pictures.device)
+    height, width = pictures.shape[-2:]
+    tables = torch.stack([_quantization(int(q)) for q in quality[coded]]).to(pictures.device, pictures.dtype)
+    to_ycc = pictures.new_tensor(_RGB_TO_YCC)
+    padded = F.pad(pictures[index] * 255, (0, -width % 16, 0, -height % 16), mode="replicate")
+    ycc = torch.einsum("ij,njhw->nihw", to_ycc, padded)
+    luma = _quantize(ycc[:, :1] - 128, tables[:, 0]) + 128
+    colour = _quantize(F.avg_pool2d(ycc[:, 1:], 2), tables[:, 1])
+    ycc = torch.cat((luma, F.interpolate(colour, scale_factor=2, mode="bilinear")), 1)
+    rgb = torch.einsum("ij,njhw->nihw", torch.linalg.inv(to_ycc), ycc)[..., :height, :width]
+    return pictures.index_copy(0, index, rgb.round().clamp(0, 255) / 255)
+
+
+_RGB_TO_YCC = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
+
+
+def _quantize(planes: Tensor, tables: Tensor) -> Tensor:
+    """Rounds the cosine transform of 8 x 8 blocks: ``(n, C, H, W)`` planes, ``(n, 8, 8)`` step sizes."""
+    n, channels, height, width = planes.shape
+    k = torch.arange(8, dtype=planes.dtype, device=planes.device)
+    cosines = torch.cos(math.pi / 8 * k[:, None] * (k + 0.5)) / 2
+    cosines[0] /= math.sqrt(2)
+    blocks = planes.reshape(n, channels, height // 8, 8, width // 8, 8)
+    steps = tables.reshape(n, 1, 1, 8, 1, 8)
+    rounded = (torch.einsum("ij,ncajbk,lk->ncaibl", cosines, blocks, cosines) / steps).round() * steps
+    return torch.einsum("ij,ncaibl,lk->ncajbk", cosines, rounded, cosines).reshape(planes.shape)
+
+
+@lru_cache(maxsize=100)
+def _quantization(quality: int) -> Tensor:
+    """The step sizes of luma and colour ``(2, 8, 8)`` that libjpeg uses at a quality, by asking it."""
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "JPEG", quality=quality)
+    tables = Image.open(file).quantization  # type: ignore[attr-defined]
+    return torch.tensor([tables[0], tables[1]], dtype=torch.float32).reshape(2, 8, 8)

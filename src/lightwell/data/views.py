@@ -10,7 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["View", "cut"]
+__all__ = ["DRAWS", "PictureStore", "View"]
+
+DRAWS = 8
+"""Random numbers that one picture's cut takes."""
 
 
 @dataclass(frozen=True)
@@ -19,12 +22,13 @@ class View:
 
     Args:
         size: height and width of the result in pixels.
-        batch: pictures per step.
+        batch: pictures per step, over all processes.
         zoom: bounds of the fraction of the picture's height and width that is cut out before it is resized to
             ``size``; None cuts ``size`` pixels out as they are.
         sampling: how a cut is reduced. ``area`` averages, which also averages the noise away; ``nearest`` picks
             pixels, which keeps the noise of the full size at the cost of aliasing.
         weight: how often this view is drawn, relative to the stage's others.
+        upright: False also stands pictures on their heads and turns square ones to their sides; all are mirrored.
     """
 
     size: tuple[int, int]
@@ -32,43 +36,66 @@ class View:
     zoom: tuple[float, float] | None = None
     sampling: Literal["area", "nearest"] = "area"
     weight: float = 1.0
+    upright: bool = True
 
 
-def _uniform(low: float, high: float, generator: torch.Generator) -> float:
-    return low + (high - low) * torch.rand((), generator=generator).item()
-
-
-def cut(pictures: Sequence[Tensor], view: View, generator: torch.Generator) -> list[Tensor]:
-    """The same random part of each of several aligned pictures, mirrored half of the time.
+class PictureStore:
+    """Pictures of any sizes as one tensor on one device, so that a batch is cut out of them in one operation.
 
     Args:
-        pictures: ``(3, H, W)`` uint8 tensors of one size.
-        view: what to cut.
-        generator: where the randomness comes from.
-
-    Returns:
-        Float tensors ``(3, *view.size)`` in [0, 1].
+        pictures: ``(H, W, C)`` uint8 tensors, all of one C.
+        device: where they are kept.
     """
-    _, height, width = pictures[0].shape
-    rows, columns = view.size
-    if view.zoom is None:
-        box = min(rows, height), min(columns, width)
-    else:
-        zoom = _uniform(*view.zoom, generator)
-        box = max(round(height * zoom), 8), max(round(width * zoom), 8)
-    top = int(_uniform(0, height - box[0] + 1, generator))
-    left = int(_uniform(0, width - box[1] + 1, generator))
-    mirrored = bool(torch.rand((), generator=generator) < 0.5)
-    phases = torch.rand(2, generator=generator).tolist()
 
-    parts = []
-    for picture in pictures:
-        part = picture[:, top : top + box[0], left : left + box[1]]
-        if view.sampling == "nearest" or box == view.size:
-            y = ((torch.arange(rows) + phases[0]) * box[0] / rows).long()
-            x = ((torch.arange(columns) + phases[1]) * box[1] / columns).long()
-            part = part[:, y][:, :, x].float() / 255
+    def __init__(self, pictures: Sequence[Tensor], device: torch.device | str = "cpu") -> None:
+        self.pixels = torch.cat([picture.flatten(0, 1) for picture in pictures]).to(device)
+        self.sizes = torch.tensor([picture.shape[:2] for picture in pictures])
+        self.starts = self.sizes.prod(1).cumsum(0) - self.sizes.prod(1)
+
+    def cut(self, index: Tensor, view: View, draws: Tensor) -> Tensor:
+        """A random part of each of some pictures.
+
+        Args:
+            index: ``(N,)`` which pictures, on the CPU.
+            view: what to cut.
+            draws: ``(N, DRAWS)`` in [0, 1): the randomness, on the CPU.
+
+        Returns:
+            Float tensor ``(N, C, *view.size)`` in [0, 1] on the store's device.
+        """
+        size = torch.tensor(view.size)
+        pictures = self.sizes[index]
+        if view.zoom is None:
+            boxes = torch.minimum(size, pictures)
         else:
-            part = F.interpolate(part[None].float() / 255, view.size, mode="area")[0]
-        parts.append(part.flip(2) if mirrored else part)
-    return parts
+            zoom = view.zoom[0] + (view.zoom[1] - view.zoom[0]) * draws[:, :1]
+            boxes = (pictures * zoom).round().long().clamp_min(8).minimum(pictures)
+        corners = (draws[:, 1:3] * (pictures - boxes + 1)).long().minimum(pictures - boxes)
+        if view.sampling == "nearest" or (boxes == size).all():
+            rows, columns = (
+                corners[:, axis, None] + _nearest(boxes[:, axis, None], view.size[axis], draws[:, 3 + axis, None])
+                for axis in (0, 1)
+            )
+            places = self.starts[index, None, None] + rows[:, :, None] * pictures[:, 1, None, None] + columns[:, None]
+            parts = self.pixels[places.to(self.pixels.device)].permute(0, 3, 1, 2).float() / 255
+        else:
+            cuts = zip(index.tolist(), corners.tolist(), boxes.tolist(), strict=True)
+            parts = torch.cat([self._reduced(*cut, view.size) for cut in cuts])
+
+        mirrored, inverted, turned = (draws[:, 5:] < 0.5).to(parts.device).T[:, :, None, None, None]
+        parts = torch.where(mirrored, parts.flip(3), parts)
+        if not view.upright:
+            parts = torch.where(inverted, parts.flip(2), parts)
+            if view.size[0] == view.size[1]:
+                parts = torch.where(turned, parts.mT, parts)
+        return parts
+
+    def _reduced(self, picture: int, corner: list[int], box: list[int], size: tuple[int, int]) -> Tensor:
+        start, (height, width) = int(self.starts[picture]), self.sizes[picture].tolist()
+        part = self.pixels[start : start + height * width].view(height, width, -1)
+        part = part[corner[0] : corner[0] + box[0], corner[1] : corner[1] + box[1]]
+        return F.interpolate(part.permute(2, 0, 1)[None].float() / 255, size, mode="area")
+
+
+def _nearest(box: Tensor, size: int, phase: Tensor) -> Tensor:
+    return ((torch.arange(size) + phase) * box / size).long().minimum(box - 1)

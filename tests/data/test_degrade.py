@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from torch import Tensor
+
+from lightwell.data.degrade import Degradation, Shots, degrade, expose, to_linear, to_srgb
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def shots(n: int = 1, **given: object) -> Shots:
+    """Shots that do nothing but what is given."""
+    still = Shots(
+        ev=torch.zeros(n),
+        cast=torch.zeros(n, 3),
+        warmth=torch.zeros(n),
+        lights=torch.ones(n),
+        path=torch.zeros(n, 2, 64),
+        defocus=torch.zeros(n),
+        shot=torch.zeros(n),
+        read=torch.zeros(n),
+        quality=torch.zeros(n, dtype=torch.int32),
+        seed=torch.arange(n),
+    )
+    return replace(still, **given)  # type: ignore[arg-type]
+
+
+def levels(picture: Tensor) -> Tensor:
+    return (picture * 255).round()
+
+
+def photograph(height: int = 48, width: int = 64) -> Tensor:
+    """A smooth colourful picture in 8-bit steps."""
+    y, x = torch.linspace(0, 3, height)[:, None], torch.linspace(0, 4, width)
+    bands = torch.stack(((x + y).sin(), (x - y).cos(), (2 * y).sin().expand(height, width)))
+    return levels(bands[None] * 0.4 + 0.5) / 255
+
+
+def test_nothing_given_changes_nothing() -> None:
+    assert torch.equal(levels(degrade(photograph(), shots())), levels(photograph()))
+
+
+def test_srgb_at_known_points() -> None:
+    encoded = torch.tensor([0.0, 0.04045, 0.5, 1.0], dtype=torch.float64)
+    linear = torch.tensor([0.0, 0.0031308, 0.21404114, 1.0], dtype=torch.float64)
+    torch.testing.assert_close(to_linear(encoded), linear, atol=1e-7, rtol=0)
+    torch.testing.assert_close(to_srgb(linear), encoded, atol=1e-6, rtol=0)
+
+
+def test_one_stop_down_halves_the_light() -> None:
+    target = torch.full((1, 3, 4, 4), 188 / 255)  # 0.5029 of linear light
+    assert levels(degrade(target, shots(ev=torch.tensor([-1.0])))).unique().tolist() == [137]  # sRGB of 0.2514
+    assert levels(expose(target, torch.tensor([-1.0]))).unique().tolist() == [137]
+
+
+def test_noise_has_the_variance_of_its_formula() -> None:
+    target = torch.full((1, 3, 200, 200), 0.5)
+    light = to_linear(target).mean().item()
+    low = degrade(target, shots(shot=torch.tensor([1e-3]), read=torch.tensor([5e-3])))
+    expected = (1e-3 * light + 5e-3**2) ** 0.5
+    assert to_linear(low).std().item() == pytest.approx(expected, rel=0.03)
+    assert to_linear(low).mean().item() == pytest.approx(light, rel=0.01)
+
+
+def test_a_white_balance_error_trades_red_for_blue() -> None:
+    target = torch.full((1, 3, 4, 4), 0.5)
+    red, green, blue = to_linear(degrade(target, shots(warmth=torch.tensor([1.0]))))[0, :, 0, 0]
+    assert torch.log2(red / blue).item() == pytest.approx(1.0, abs=0.02)
+    assert green.item() == pytest.approx(to_linear(target).mean().item(), abs=2e-3)
+
+
+def line(length: float) -> Tensor:
+    """A straight path across of a fraction of the longer side."""
+    across = torch.linspace(-length / 2, length / 2, 64)
+    return torch.stack((torch.zeros(64), across))[None]
+
+
+def test_motion_spreads_a_dot_along_its_path_and_keeps_its_light() -> None:
+    target = torch.zeros(1, 3, 41, 41)
+    target[..., 20, 20] = 1
+    low = to_linear(degrade(target, shots(path=line(10 / 41))))[0, 0]
+    # A path of ten pixels covers about eleven, each with about a tenth of the light.
+    assert low.sum().item() == pytest.approx(1.0, abs=0.02)
+    assert low[20, 16:25].min() > 0.08
+    assert low[:20].max() < 1e-3
+    assert low[21:].max() < 1e-3
+    assert low[20].sum().item() == pytest.approx(1.0, abs=0.02)
+    centre = (low[20] * torch.arange(41)).sum() / low[20].sum()
+    assert centre.item() == pytest.approx(20, abs=0.1)
+
+
+def test_bright_lights_streak_and_grey_dots_do_not() -> None:
+    lamp, paper = torch.zeros(1, 3, 41, 41), torch.zeros(1, 3, 41, 41)
+    lamp[..., 20, 20], paper[..., 20, 20] = 1, 0.7
+    shot = shots(path=line(10 / 41), lights=torch.tensor([8.0]))
+    assert to_linear(degrade(lamp, shot))[0, 0, 20, 20].item() == pytest.approx(0.8, abs=0.1)
+    assert to_linear(degrade(paper, shot))[0, 0, 20, 20].item() == pytest.approx(0.045, abs=0.01)
+
+
+def test_defocus_makes_a_disc() -> None:
+    target = torch.zeros(1, 3, 41, 41)
+    target[..., 20, 20] = 1
+    low = to_linear(degrade(target, shots(defocus=torch.tensor([4 / 41]))))[0, 0]
+    lit = low > 0.01
+    assert lit.sum().item() == pytest.approx(np.pi * 4**2, rel=0.15)
+    assert torch.equal(lit, lit.T)
+    assert torch.equal(lit, lit.flip(0))
+
+
+def test_blur_leaves_a_constant_alone_and_does_not_wrap_round() -> None:
+    shot = shots(path=line(0.2), defocus=torch.tensor([0.1]))
+    flat = torch.full((1, 3, 32, 40), 0.5)
+    assert (degrade(flat, shot) - degrade(flat, shots())).abs().max() < 1 / 254
+    half = torch.zeros(1, 3, 32, 40)
+    half[..., 20:] = 1
+    low = degrade(half, shot)
+    assert low[..., 0].max() == 0
+    assert low[..., -1].min() == 1
+
+
+@pytest.mark.parametrize("quality", [30, 75, 95])
+@pytest.mark.parametrize("size", [(48, 64), (37, 51)])
+def test_jpeg_is_what_pillow_makes(quality: int, size: tuple[int, int]) -> None:
+    target = photograph(*size)
+    file = io.BytesIO()
+    pixels = levels(target)[0].permute(1, 2, 0).byte().numpy()
+    Image.fromarray(pixels).save(file, "JPEG", quality=quality, subsampling=2)
+    expected = np.asarray(Image.open(file)).astype(float)
+    ours = levels(degrade(target, shots(quality=torch.tensor([quality]))))[0].permute(1, 2, 0).numpy()
+    coding = np.abs(expected - pixels).mean()
+    assert np.abs(ours - expected).mean() < max(0.4 * coding, 0.8)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 2**31), st.integers(1, 5))
+def test_a_picture_is_the_same_alone_and_in_a_batch(seed: int, n: int) -> None:
+    target = photograph(17, 23).expand(n, -1, -1, -1)
+    drawn = Degradation(blur_chance=0.5, defocus_chance=0.5, jpeg_chance=0.5).sample(n, generator(seed))
+    together = degrade(target, drawn)
+    last = degrade(target[-1:], drawn.take(torch.tensor([n - 1])))
+    assert torch.equal(together, degrade(target, drawn))
+    # The blur's frame is as large as the batch's longest path, which moves the last digit of its transform.
+    assert (levels(together[-1:]) - levels(last)).abs().max() <= 1
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**31))
+def test_draws_stay_in_their_documented_ranges(seed: int) -> None:
+    ranges = Degradation(blur_chance=1.0, defocus_chance=1.0, jpeg_chance=1.0)
+    drawn = ranges.sample(50, generator(seed))
+    for name in ("ev", "shot", "read", "lights"):
+        low, high = getattr(ranges, name)
+        values = getattr(drawn, name)
+        assert (values >= low * (1 - 1e-6) if low > 0 else values >= low).all()
+        assert (values <= high * (1 + 1e-6)).all()
+    assert drawn.cast.abs().max() <= ranges.cast
+    assert drawn.warmth.abs().max() <= ranges.warmth
+    assert drawn.defocus.max() <= ranges.defocus
+    steps = drawn.path.diff(dim=2).norm(dim=1).sum(1)
+    assert steps.max() <= ranges.blur * (1 + 1e-6)
+    assert set(drawn.quality.tolist()) <= set(range(ranges.quality[0], ranges.quality[1] + 1))
+
+
+def test_straight_paths_are_straight_and_others_are_not() -> None:
+    def bend(straight: float) -> Tensor:
+        steps = Degradation(straight=straight, blur_chance=1.0).sample(20, generator()).path.diff(dim=2)
+        return torch.nn.functional.cosine_similarity(steps[..., :1], steps[..., -1:], dim=1).min()
+
+    assert bend(1.0) > 0.999
+    assert bend(0.0) < 0.9
+
+
+def test_the_result_is_in_8_bit_steps_and_darker() -> None:
+    target = photograph().expand(6, -1, -1, -1)
+    low = degrade(target, Degradation().sample(6, generator(4)))
+    assert torch.equal(low, levels(low) / 255)
+    assert (low.mean((1, 2, 3)) < target.mean((1, 2, 3))).all()
