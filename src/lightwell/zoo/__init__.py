@@ -47,8 +47,15 @@ def cards() -> list[Card]:
 
 
 def default() -> Card:
-    """The model that is used when none is named."""
-    return cards()[0]
+    """The model that is used when none is named.
+
+    Raises:
+        WeightsError: when none ships.
+    """
+    known = cards()
+    if not known:
+        raise WeightsError("this installation holds no model: give a path to an ONNX file with -m")
+    return known[0]
 
 
 def find(name: str) -> Card:
@@ -59,5 +66,5 @@ def find(name: str) -> Card:
     """
     known = {card.name: card for card in cards()}
     if name not in known:
-        raise WeightsError(f"no model {name!r} ships: choose one of {', '.join(known)}, or give a path to an ONNX file")
+        raise WeightsError(f"no model {name!r} ships: choose one of {', '.join(known) or 'none'}, or give a path to an ONNX file")
     return known[name]

@@ -1,0 +1,1 @@
+"""The command line: `lightwell.cli.app` and one module per command."""

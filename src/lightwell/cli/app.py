@@ -1,0 +1,76 @@
+"""The `lightwell` command.
+
+Each command is a function in a module of its own that imports only typer and the standard library at its top, so that
+`lightwell --help` is quick; what the command needs is imported when it runs.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+import lightwell
+from lightwell.cli import doctor, models, restore
+from lightwell.errors import LightwellError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="lightwell",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("restore", short_help="Restore dark photographs.")(restore.restore)
+app.command("models", short_help="List the shipped models, or print the card of one.")(models.models)
+app.command("doctor", short_help="Say what is installed, what will run, and whether it computes the same.")(
+    doctor.doctor
+)
+
+# The extra that brings a module which the plain installation lacks.
+_EXTRAS = {
+    "torch": "train",
+    "onnx": "train",
+    "onnxscript": "train",
+    "safetensors": "train",
+    "scipy": "train",
+    "tensorboard": "train",
+}
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"lightwell {lightwell.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _lightwell(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """[bold]lightwell restore night.jpg[/bold]
+
+    Restores dark photographs: light, noise, colour cast and shake, undone together.
+    """
+
+
+def main() -> None:
+    """Run the command line; an error that a person can mend is one line, without a traceback."""
+    try:
+        app()
+    except LightwellError as error:
+        sys.exit(f"lightwell: {error}")
+    except ModuleNotFoundError as error:
+        module = (error.name or "").partition(".")[0]
+        if module not in _EXTRAS:
+            raise
+        command = next((word for word in sys.argv[1:] if not word.startswith("-")), "this command")
+        sys.exit(f"lightwell {command} needs {module}: pip install 'lightwell[{_EXTRAS[module]}]'")
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
