@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lightwell.data.folders import find_pictures
 from lightwell.errors import DataError, PictureError
-from lightwell.picture import FORMATS, format_of_name, read
+from lightwell.picture import read
 
-__all__ = ["Pair", "find_pairs", "find_pictures", "load_pair", "load_picture"]
+__all__ = ["Pair", "find_pairs", "load_pair", "load_picture"]
 
 
 @dataclass(frozen=True)
@@ -23,34 +24,6 @@ class Pair:
     name: str
     low: Path
     high: Path
-
-
-def find_pictures(folder: Path, prefix: str = "") -> dict[str, Path]:
-    """Pictures of a folder and the folders in it by name: the path inside the folder without its suffix.
-
-    Args:
-        folder: where to look.
-        prefix: what file names start with and is no part of the name.
-
-    Returns:
-        In natural order of the names.
-
-    Raises:
-        DataError: when the folder is missing or has no pictures, or two files have one name.
-    """
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder")
-    found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        if format_of_name(path) is None or path.name.startswith("."):
-            continue
-        name = path.relative_to(folder).with_name(path.stem.removeprefix(prefix)).as_posix()
-        if name in found:
-            raise DataError(f"{folder}: {found[name].name} and {path.name} have the same name")
-        found[name] = path
-    if not found:
-        raise DataError(f"{folder}: no pictures in it (looked for {', '.join(sum(FORMATS.values(), ()))})")
-    return dict(sorted(found.items(), key=lambda item: (len(item[0]), item[0])))
 
 
 def find_pairs(
