@@ -84,13 +84,15 @@ class FreMLP(nn.Module):
     Args:
         channels: channels of the input.
         expand: the MLP's hidden channels per channel.
+        fold: a divisor of every height it will meet, for the transform of an exported graph.
 
     Shape:
         ``(N, C, H, W)`` to the same.
     """
 
-    def __init__(self, channels: int, expand: int = 2) -> None:
+    def __init__(self, channels: int, expand: int = 2, fold: int = 1) -> None:
         super().__init__()
+        self.fold = fold
         self.process1 = nn.Sequential(
             nn.Conv2d(channels, expand * channels, 1),
             nn.LeakyReLU(0.1),
@@ -100,12 +102,12 @@ class FreMLP(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
             wide = x if x.dtype == torch.float64 else x.float()
-            real, imag = rfft2(wide)
+            real, imag = rfft2(wide, self.fold)
             magnitude, null = safe_magnitude(real, imag)
             mapped = self.process1(magnitude.masked_fill(null, 0.0))
             gain = mapped / magnitude
             # A bin that is exactly zero has phase 0, so its new magnitude is its new real part.
-            out = irfft2(torch.where(null, mapped, real * gain), imag * gain, x.shape[-1])
+            out = irfft2(torch.where(null, mapped, real * gain), imag * gain, x.shape[-1], self.fold)
         return out.to(x.dtype)
 
 
@@ -149,10 +151,12 @@ class EncoderBlock(_SpatialAttention):
         ``(N, C, H, W)`` to the same.
     """
 
-    def __init__(self, channels: int, dilations: Sequence[int] = (1,), extra_depth_wise: bool = False) -> None:
+    def __init__(
+        self, channels: int, dilations: Sequence[int] = (1,), extra_depth_wise: bool = False, fold: int = 1
+    ) -> None:
         extra = DepthwiseConv2d(channels) if extra_depth_wise else None
         super().__init__(channels, dilations, extra)
-        self.freq = FreMLP(channels)
+        self.freq = FreMLP(channels, fold=fold)
 
     def expand(self, x: Tensor) -> Tensor:
         expanded: Tensor = self.conv1(self.extra_conv(x))
@@ -208,8 +212,10 @@ class DarkIR(nn.Module):
         widths = [config.width * 2**level for level in range(levels + 1)]
 
         def encoder(count: int, level: int) -> nn.Module:
+            fold = 2 ** (levels - level)
             return _blocks(
-                EncoderBlock(widths[level], config.encoder_dilations, config.extra_depth_wise) for _ in range(count)
+                EncoderBlock(widths[level], config.encoder_dilations, config.extra_depth_wise, fold)
+                for _ in range(count)
             )
 
         def decoder(count: int, level: int) -> nn.Module:
