@@ -13,10 +13,12 @@ from __future__ import annotations
 
 # Not loaded name by name: the functions bear their modules' names, and whoever came first would decide which one
 # `lightwell.metrics.psnr` is. None of these modules loads torch; LPIPS does when it is used.
+from lightwell.metrics.brisque import brisque, load_brisque
 from lightwell.metrics.fsim import fsim, fsimc
 from lightwell.metrics.niqe import NiqeParameters, load_niqe, niqe
 from lightwell.metrics.protocols import PROTOCOLS, Protocol, Scores, score
 from lightwell.metrics.psnr import psnr
+from lightwell.metrics.sseq import load_sseq, sseq
 from lightwell.metrics.ssim import ssim
 
 __all__ = [
@@ -24,11 +26,15 @@ __all__ = [
     "NiqeParameters",
     "Protocol",
     "Scores",
+    "brisque",
     "fsim",
     "fsimc",
+    "load_brisque",
     "load_niqe",
+    "load_sseq",
     "niqe",
     "psnr",
     "score",
+    "sseq",
     "ssim",
 ]

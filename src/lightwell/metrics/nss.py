@@ -10,7 +10,7 @@ from scipy.special import gamma
 from lightwell.metrics.levels import Array, Float, levels, round_half_up
 from lightwell.metrics.window import filter_valid, gaussian
 
-__all__ = ["HALO", "SHIFTS", "AsymmetricFit", "fit_asymmetric", "halve", "matlab_gray", "normalize"]
+__all__ = ["HALO", "SHIFTS", "AsymmetricFit", "fit_asymmetric", "fit_symmetric", "halve", "matlab_gray", "normalize"]
 
 HALO = 3
 """Pixels that `normalize` needs around a picture."""
@@ -20,6 +20,7 @@ SHIFTS = ((0, 1), (1, 0), (1, 1), (1, -1))
 
 _RGB2GRAY = np.array([0.298936021293775, 0.587043074451121, 0.114020904255103])
 _TAPS = gaussian(7, 7 / 6)
+_STRIP = 64  # rows at a time, so that they stay near the processor
 _SILENCE = 1e-9  # what rounding leaves of a flat surface; taken for none, so that it has no statistics
 _SHAPES = np.arange(0.2, 10.0005, 0.001)
 _RATIOS = gamma(2 / _SHAPES) ** 2 / (gamma(1 / _SHAPES) * gamma(3 / _SHAPES))
@@ -43,9 +44,12 @@ def normalize(gray: Float) -> tuple[Float, Float]:
     Shape:
         gray: levels ``(H + 6, W + 6)``, whose border the caller makes up; returns ``(H, W)`` twice.
     """
-    mean, square = filter_valid(np.stack([gray, gray * gray]), _TAPS)
-    deviation = np.sqrt(np.abs(square - mean * mean))
-    normalized = (gray[HALO:-HALO, HALO:-HALO] - mean) / (deviation + 1)
+    normalized, deviation = np.empty((2, len(gray) - 2 * HALO, gray.shape[1] - 2 * HALO))
+    for top in range(0, len(normalized), _STRIP):
+        rows, strip = slice(top, top + _STRIP), gray[top : top + _STRIP + 2 * HALO]
+        mean, square = filter_valid(np.stack([strip, strip * strip]), _TAPS)
+        deviation[rows] = np.sqrt(np.abs(square - mean * mean))
+        normalized[rows] = (strip[HALO:-HALO, HALO:-HALO] - mean) / (deviation[rows] + 1)
     normalized[np.abs(normalized) < _SILENCE] = 0
     return normalized, deviation
 
@@ -78,6 +82,18 @@ def fit_asymmetric(x: Float) -> AsymmetricFit:
         ratio = mean_size**2 / (sum_of_squares / count)
         ratio *= (skew**3 + 1) * (skew + 1) / (skew**2 + 1) ** 2
     return AsymmetricFit(np.where(np.isnan(ratio), np.nan, _SHAPES[np.searchsorted(_BETWEEN, ratio)]), left, right)
+
+
+def fit_symmetric(x: Float) -> tuple[float, float]:
+    """Shape and variance of the generalised Gaussian that fits all of ``x``.
+
+    Sharifi, Leon-Garcia: IEEE Trans. Circuits and Systems for Video Technology 1995; the shape from the table above, by
+    the inverse ratio as BRISQUE's authors do. The shape is NaN where ``x`` is zero everywhere.
+    """
+    variance, size = float(np.mean(x * x)), float(np.abs(x).mean())
+    if not size:
+        return float("nan"), 0.0
+    return float(_SHAPES[np.argmin(np.abs(variance / size**2 - 1 / _RATIOS))]), variance
 
 
 def halve(gray: Float) -> Float:
