@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 import lightwell
-from lightwell.cli import doctor, models, restore
+from lightwell.cli import doctor, evaluate, models, restore
 from lightwell.errors import LightwellError
 
 __all__ = ["app", "main"]
@@ -29,6 +29,7 @@ app.command("models", short_help="List the shipped models, or print the card of 
 app.command("doctor", short_help="Say what is installed, what will run, and whether it computes the same.")(
     doctor.doctor
 )
+app.command("evaluate", short_help="Measure restored pictures and write a report.")(evaluate.evaluate)
 
 # The extra that brings a module which the plain installation lacks.
 _EXTRAS = {
@@ -36,7 +37,9 @@ _EXTRAS = {
     "onnx": "train",
     "onnxscript": "train",
     "safetensors": "train",
-    "scipy": "train",
+    "scipy": "evaluate",
+    "jinja2": "evaluate",
+    "faster_coco_eval": "detect",
     "tensorboard": "train",
 }
 

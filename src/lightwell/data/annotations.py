@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lightwell.errors import DataError
-from lightwell.picture import format_of_name
 
-__all__ = ["EXDARK_CLASSES", "Coco", "pictures_below", "pictures_of", "read_coco", "read_exdark"]
+__all__ = ["EXDARK_CLASSES", "Coco", "pictures_of", "read_coco", "read_exdark"]
 
 Coco = dict[str, Any]
 
@@ -35,28 +34,6 @@ EXDARK_CLASSES = {
     "People": "person",
     "Table": "dining table",
 }
-
-
-def pictures_below(folder: Path) -> dict[str, Path]:
-    """Pictures of a folder and the folders in it by file name without suffix, in natural order.
-
-    Raises:
-        DataError: the folder is missing or holds no picture, or lists the names that two files share.
-    """
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder")
-    paths = [path for path in folder.rglob("*") if format_of_name(path) and path.is_file()]
-    found: dict[str, Path] = {}
-    doubled = []
-    for path in sorted(paths, key=lambda path: (len(path.stem), path.stem, path)):
-        if path.stem in found:
-            doubled.append(f"{found[path.stem].relative_to(folder)} and {path.relative_to(folder)}")
-        found[path.stem] = path
-    if doubled:
-        raise DataError(f"{folder}: pictures of one name: {'; '.join(doubled[:10])}")
-    if not found:
-        raise DataError(f"{folder}: no pictures in it")
-    return found
 
 
 def read_coco(path: Path) -> Coco:
@@ -87,33 +64,33 @@ def read_coco(path: Path) -> Coco:
     return dict(coco)
 
 
-def read_exdark(folder: Path, sizes: Mapping[str, tuple[int, int]]) -> Coco:
+def read_exdark(folder: Path, pictures: Mapping[str, Path]) -> Coco:
     """ExDark's annotations: a text file for each picture, such as ``Bicycle/2015_00001.png.txt``.
 
     The first line is a comment; the others hold a class and left, top, width, height in pixels; what follows is unused.
 
     Args:
         folder: of the text files, with or without the folders of the classes.
-        sizes: width and height of the pictures to take, by their file name without suffix.
+        pictures: those to take, as `find_pictures` gives them.
 
     Raises:
         DataError: a file is missing, not of that format, or there are two for one picture.
     """
     files: dict[str, Path] = {}
     for path in sorted(folder.rglob("*.txt")):
-        name = Path(path.stem).stem  # 2015_00001.png.txt
-        if name in files:
-            raise DataError(f"{files[name]} and {path} are for one picture")
-        files[name] = path
-    missing = [name for name in sizes if name not in files]
+        if path.stem in files:
+            raise DataError(f"{files[path.stem]} and {path} are for one picture")
+        files[path.stem] = path
+    missing = [path.name for path in pictures.values() if path.name not in files]
     if missing:
         raise DataError(f"{len(missing)} pictures have no annotations in {folder}: {', '.join(missing[:10])}")
     numbers = {name: number for number, name in enumerate(EXDARK_CLASSES, 1)}
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for image_id, (name, (width, height)) in enumerate(sizes.items(), 1):
-        images.append({"id": image_id, "file_name": name, "width": width, "height": height})
-        for line in files[name].read_text("utf-8", "replace").splitlines():
+    for image_id, (name, picture) in enumerate(pictures.items(), 1):
+        images.append({"id": image_id, "file_name": name + picture.suffix})
+        file = files[picture.name]
+        for line in file.read_text("utf-8", "replace").splitlines():
             if not line.strip() or line.startswith("%"):
                 continue
             kind, *fields = line.split()
@@ -123,30 +100,29 @@ def read_exdark(folder: Path, sizes: Mapping[str, tuple[int, int]]) -> Coco:
             except (KeyError, ValueError):
                 box = []
             if len(box) != 4:
-                raise DataError(f"{files[name]}: not a line of ExDark's annotations: {line[:80]!r}")
-            annotations.append(_annotation(len(annotations) + 1, image_id, category, box))
+                raise DataError(f"{file}: not a line of ExDark's annotations: {line[:80]!r}")
+            annotations.append({"id": len(annotations) + 1, "image_id": image_id, "category_id": category, "bbox": box})
     categories = [{"id": numbers[name], "name": common} for name, common in EXDARK_CLASSES.items()]
     return {"images": images, "annotations": annotations, "categories": categories}
 
 
-def _annotation(number: int, image_id: int, category: int, box: list[float]) -> dict[str, Any]:
-    area = box[2] * box[3]
-    return {"id": number, "image_id": image_id, "category_id": category, "bbox": box, "area": area, "iscrowd": 0}
-
-
 def pictures_of(coco: Coco, pictures: Mapping[str, Path]) -> dict[int, Path]:
-    """The picture of each image id, looked up by its file name without folder and suffix.
+    """The picture of each image id, looked up by its file name without suffix.
 
     Only looked up: a file name in an annotation file never becomes a path.
+
+    Args:
+        coco: the annotations.
+        pictures: as `find_pictures` gives them.
 
     Raises:
         DataError: lists what is missing, or names that are not unique.
     """
-    names = {image["id"]: Path(image["file_name"]).stem for image in coco["images"]}
+    names = {image["id"]: PurePosixPath(image["file_name"]).with_suffix("").as_posix() for image in coco["images"]}
     missing = [name for name in names.values() if name not in pictures]
     if missing:
         shown = ", ".join(missing[:10]) + (f" and {len(missing) - 10} more" if len(missing) > 10 else "")
         raise DataError(f"{len(missing)} annotated pictures are missing: {shown}")
     if len(set(names.values())) < len(names):
-        raise DataError("several annotated pictures have one name: put them into one folder under names of their own")
+        raise DataError("several annotated pictures have one name")
     return {image_id: pictures[name] for image_id, name in names.items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from lightwell.evaluation.measures import Column, Measure
 from lightwell.metrics import PROTOCOLS
 from lightwell.metrics.levels import Array, levels
 from lightwell.picture import read
+from lightwell.session import cores
 
 __all__ = ["BASELINE_GAMMA", "Cost", "Evaluation", "Method", "baselines", "check", "evaluate", "load"]
 
@@ -54,6 +54,7 @@ class Evaluation:
         methods: the rows of the table.
         truth: the well-lit pictures, or None for an evaluation without them.
         columns: what was measured.
+        meanings: a line about each protocol and metric, by name.
         scores: ``(pictures, methods, columns)``.
         lumas: ``(pictures, methods, 256)``, the share of pixels at each level of the BT.601 luma.
         truth_lumas: ``(pictures, 256)``, or None without truth.
@@ -65,6 +66,7 @@ class Evaluation:
     methods: tuple[Method, ...]
     truth: Mapping[str, Path] | None
     columns: tuple[Column, ...]
+    meanings: Mapping[str, str]
     scores: NDArray[np.float64]
     lumas: NDArray[np.float64]
     truth_lumas: NDArray[np.float64] | None
@@ -144,13 +146,16 @@ def evaluate(
         scores, lumas = [], []
         for method in methods:
             restored = load(method.pictures[name], method.gamma)
-            scores.append([value for measure in measures for value in measure.call(restored, target)])
+            try:
+                scores.append([value for measure in measures for value in measure.call(restored, target)])
+            except ValueError as error:  # of a size or kind that a metric does not take
+                raise DataError(f"{method.pictures[name]}: {error}") from error
             lumas.append(_luma_shares(restored))
         done(name)
         return scores, lumas, None if target is None else _luma_shares(target)
 
     # Threads, not processes: the time goes into numpy, scipy and Pillow, which let go of the interpreter's lock.
-    with ThreadPoolExecutor(jobs or os.cpu_count()) as pool:
+    with ThreadPoolExecutor(jobs or cores()) as pool:
         futures = [pool.submit(measure_picture, name) for name in sizes]
         try:
             results = [future.result() for future in futures]
@@ -164,6 +169,7 @@ def evaluate(
         methods=tuple(methods),
         truth=truth,
         columns=columns,
+        meanings={name: meaning for measure in measures for name, meaning in measure.meanings.items()},
         scores=np.array([scores for scores, _, _ in results], np.float64),
         lumas=np.array([lumas for _, lumas, _ in results]),
         truth_lumas=None if truth is None else np.array([luma for _, _, luma in results]),

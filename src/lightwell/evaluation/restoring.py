@@ -31,7 +31,6 @@ def restore_all(
         PictureError: a picture cannot be read or written.
     """
     restorer = Restorer(model)
-    folder.mkdir(parents=True, exist_ok=True)
     restored, costs = {}, {}
     for name, path in low.items():
         picture = read(path)
@@ -40,6 +39,7 @@ def restore_all(
         result = restorer(picture)
         costs[name] = Cost(time.perf_counter() - start, _peak())
         restored[name] = folder / f"{name}.png"
+        restored[name].parent.mkdir(parents=True, exist_ok=True)
         result.write(restored[name])
         done(name)
     return Method(Path(model).stem, restored, costs=costs)

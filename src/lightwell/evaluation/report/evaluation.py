@@ -43,13 +43,12 @@ class Comparison:
     p_values: tuple[float, ...]
 
 
-def write_report(evaluation: Evaluation, folder: Path, meanings: Mapping[str, str], made: Mapping[str, str]) -> None:
+def write_report(evaluation: Evaluation, folder: Path, made: Mapping[str, str]) -> None:
     """Writes `FILES` into a folder, which must exist.
 
     Args:
         evaluation: what was measured.
         folder: where to.
-        meanings: a line about each protocol and each metric beyond PSNR and SSIM, by name.
         made: when, how and with what it was made, by label.
     """
     comparisons = _compare(evaluation)
@@ -61,11 +60,11 @@ def write_report(evaluation: Evaluation, folder: Path, meanings: Mapping[str, st
         "costs": [_cost(method) for method in evaluation.methods] if _costs_known(evaluation) else None,
         "comparisons": [(c, _difference_cells(c, evaluation.columns)) for c in comparisons],
         "groups": [(group, len(list(columns))) for group, columns in itertools.groupby(_groups(evaluation.columns))],
-        "meanings": meanings,
+        "meanings": evaluation.meanings,
         "made": made,
     }
     write_text(folder / "scores.csv", _csv(evaluation))
-    write_text(folder / "report.json", _json(evaluation, comparisons, meanings, made))
+    write_text(folder / "report.json", _json(evaluation, comparisons, made))
     write_text(folder / "report.md", render("evaluation.md.jinja", **context))
     page = render(
         "evaluation.html.jinja",
@@ -231,16 +230,14 @@ def _csv(evaluation: Evaluation) -> str:
     return table.getvalue()
 
 
-def _json(
-    evaluation: Evaluation, comparisons: Sequence[Comparison], meanings: Mapping[str, str], made: Mapping[str, str]
-) -> str:
+def _json(evaluation: Evaluation, comparisons: Sequence[Comparison], made: Mapping[str, str]) -> str:
     def summary(s: Summary) -> dict[str, object]:
         return {"mean": finite(s.mean), "pictures": s.count, "interval_95": s.interval}
 
     content = {
         "data": evaluation.data,
         "pictures": len(evaluation.names),
-        "meanings": dict(meanings),
+        "meanings": dict(evaluation.meanings),
         "made": dict(made),
         "methods": {
             method.name: {
