@@ -22,6 +22,7 @@ def shots(n: int = 1, **given: object) -> Shots:
     """Shots that do nothing but what is given."""
     still = Shots(
         ev=torch.zeros(n),
+        shade=torch.zeros(n, 5, 7),
         cast=torch.zeros(n, 3),
         warmth=torch.zeros(n),
         lights=torch.ones(n),
@@ -185,3 +186,22 @@ def test_the_result_is_in_8_bit_steps_and_darker() -> None:
     low = degrade(target, Degradation().sample(6, generator(4)))
     assert torch.equal(low, levels(low) / 255)
     assert (low.mean((1, 2, 3)) < target.mean((1, 2, 3))).all()
+
+
+def test_shade_darkens_by_its_stops() -> None:
+    target = torch.full((1, 3, 20, 28), 0.8)
+
+    dark = degrade(target, shots(1, shade=torch.full((1, 5, 7), -1.0)))
+
+    # Half the light: sRGB 0.8 is 0.6038 in linear light, and 0.3019 is sRGB 0.5860.
+    torch.testing.assert_close(dark, torch.full_like(target, 0.5860), atol=1 / 255, rtol=0)
+
+
+def test_shade_lies_on_parts_of_the_picture() -> None:
+    shade = torch.zeros(1, 5, 7)
+    shade[:, :, 4:] = -3.0
+
+    dark = degrade(torch.full((1, 3, 20, 28), 0.8), shots(1, shade=shade))
+
+    assert dark[..., 2].mean() == pytest.approx(0.8, abs=0.01)
+    assert dark[..., -3].mean() < 0.35

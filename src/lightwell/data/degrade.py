@@ -1,7 +1,7 @@
 """Dark, noisy, shaken versions of good photographs.
 
 The model of a camera in the dark, on batches and in this order: sRGB to linear light, clipped lights at their true
-strength, blur by motion and by lack of focus, exposure and the light's colour, shot and read noise, the sensor's
+strength, blur by motion and by lack of focus, exposure, uneven light and its colour, shot and read noise, the sensor's
 clipping, an error of the white balance, back to sRGB, 8 bits, JPEG.
 
 What is drawn is drawn on the CPU and noise from a seed of its own for every picture, so a seed gives the same picture
@@ -41,6 +41,7 @@ class Shots:
 
     Args:
         ev: ``(N,)`` exposure in stops.
+        shade: ``(N, 5, 7)`` stops by which parts of the scene lie in shade, none above zero.
         cast: ``(N, 3)`` gain of the light's colour, in stops a channel.
         warmth: ``(N,)`` white-balance error: stops between red and blue.
         lights: ``(N,)`` true light of white, clipped pixels, as a multiple of white.
@@ -53,6 +54,7 @@ class Shots:
     """
 
     ev: Tensor
+    shade: Tensor
     cast: Tensor
     warmth: Tensor
     lights: Tensor
@@ -74,6 +76,8 @@ class Degradation:
 
     Args:
         ev: exposure in stops, uniform.
+        shade: how many stops below the rest parts of a scene may lie, as against the light or beside a lamp.
+        shade_chance: share of pictures whose light is uneven.
         shot: variance of the shot noise per unit of linear light, log-uniform.
         read: standard deviation of the read noise in linear light, log-uniform.
         cast: largest change of a channel's gain, in stops.
@@ -89,7 +93,9 @@ class Degradation:
         jpeg_chance: share of pictures that went through JPEG.
     """
 
-    ev: tuple[float, float] = (-6.0, -0.5)
+    ev: tuple[float, float] = (-6.0, 0.0)
+    shade: float = 4.0
+    shade_chance: float = 0.4
     shot: tuple[float, float] = (1e-5, 1e-3)
     read: tuple[float, float] = (5e-5, 1e-3)
     cast: float = 0.3
@@ -122,6 +128,7 @@ class Degradation:
         length = uniform(0, self.blur) * happens(self.blur_chance)
         return Shots(
             ev=uniform(*self.ev),
+            shade=uniform(-self.shade, 0, 5, 7) * uniform(0, 1, 1, 1) * happens(self.shade_chance)[:, None, None],
             cast=uniform(-self.cast, self.cast, 3),
             warmth=uniform(-self.warmth, self.warmth),
             lights=log_uniform(*self.lights),
@@ -157,7 +164,8 @@ def degrade(target: Tensor, shots: Shots) -> Tensor:
     white = ((target.amin(1, keepdim=True) - 0.9) / 0.1).clamp(0, 1)
     linear = to_linear(target) * (1 + (_per_picture(shots.lights, target) - 1) * white)
     linear = _blur(linear, shots)
-    linear = linear * _per_picture(torch.exp2(shots.ev[:, None] + shots.cast), target)
+    shade = F.interpolate(shots.shade[:, None].to(target), target.shape[-2:], mode="bicubic").clamp_max(0)
+    linear = linear * torch.exp2(shade) * _per_picture(torch.exp2(shots.ev[:, None] + shots.cast), target)
     sigma = (_per_picture(shots.shot, target) * linear + _per_picture(shots.read.square(), target)).sqrt()
     sensor = (linear + sigma * _noise(target, shots.seed)).clamp(0, 1)
     balance = shots.warmth[:, None] * torch.tensor([0.5, 0.0, -0.5])
