@@ -35,9 +35,8 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         http.shutdown()
 
 
-@pytest.mark.parametrize("digits", [64, 8])
-def test_download_once(server: str, digits: int, tmp_path: Path) -> None:
-    published = Published("here.bin", "the numbers", server, DIGEST[:digits], 1 << 20)
+def test_download_once(server: str, tmp_path: Path) -> None:
+    published = Published("here.bin", "the numbers", server, DIGEST, 1 << 20)
     with pytest.raises(WeightsError, match=r"the numbers are not part of lightwell.*download here\.bin"):
         published.find()
     path = published.download()

@@ -15,6 +15,7 @@ from __future__ import annotations
 # `lightwell.metrics.psnr` is. None of these modules loads torch; LPIPS does when it is used.
 from lightwell.metrics.brisque import brisque, load_brisque
 from lightwell.metrics.fsim import fsim, fsimc
+from lightwell.metrics.lpips import Lpips, load_lpips, lpips
 from lightwell.metrics.niqe import NiqeParameters, load_niqe, niqe
 from lightwell.metrics.protocols import PROTOCOLS, Protocol, Scores, score
 from lightwell.metrics.psnr import psnr
@@ -23,6 +24,7 @@ from lightwell.metrics.ssim import ssim
 
 __all__ = [
     "PROTOCOLS",
+    "Lpips",
     "NiqeParameters",
     "Protocol",
     "Scores",
@@ -30,8 +32,10 @@ __all__ = [
     "fsim",
     "fsimc",
     "load_brisque",
+    "load_lpips",
     "load_niqe",
     "load_sseq",
+    "lpips",
     "niqe",
     "psnr",
     "score",

@@ -10,10 +10,12 @@ import typer
 from PIL import Image
 
 from lightwell.errors import DataError, LightwellError
-from lightwell.metrics.niqe import PUBLISHED, fit_niqe
+from lightwell.metrics.lpips import PUBLISHED as LPIPS
+from lightwell.metrics.niqe import PUBLISHED as NIQE
+from lightwell.metrics.niqe import fit_niqe
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
-_FILES = {file.name: file for file in (PUBLISHED,)}
+_FILES = {file.name: file for file in (NIQE, *LPIPS.values())}
 _SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 
 

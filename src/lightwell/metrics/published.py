@@ -31,8 +31,7 @@ class Published:
     Attributes:
         name: file name in the cache.
         what: the words for it in messages.
-        url: where its authors put it.
-        sha256: the digest, or its first digits where only those are published.
+        url: where it lies.
         most: upper bound of its size in bytes.
     """
 
@@ -58,7 +57,8 @@ class Published:
 
     def matches(self, path: Path) -> bool:
         """Whether the file at ``path`` is the published one."""
-        return _digest(path).startswith(self.sha256)
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == self.sha256
 
     def download(self) -> Path:
         """Fetches the file into the cache, unless it is there, and returns its path.
@@ -87,8 +87,3 @@ class Published:
             )
         os.replace(part, path)
         return path
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
