@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 import lightwell
-from lightwell.cli import doctor, evaluate, models, restore
+from lightwell.cli import detect_eval, doctor, evaluate, models, restore
 from lightwell.errors import LightwellError
 
 __all__ = ["app", "main"]
@@ -30,6 +30,7 @@ app.command("doctor", short_help="Say what is installed, what will run, and whet
     doctor.doctor
 )
 app.command("evaluate", short_help="Measure restored pictures and write a report.")(evaluate.evaluate)
+app.command("detect-eval", short_help="Run an object detector before and after restoring.")(detect_eval.detect_eval)
 
 # The extra that brings a module which the plain installation lacks.
 _EXTRAS = {

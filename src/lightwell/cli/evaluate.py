@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lightwell.evaluation.evaluate import Evaluation
     from lightwell.evaluation.measures import Measure
 
-__all__ = ["command_line", "evaluate", "progress", "refuse_to_overwrite"]
+__all__ = ["command_line", "evaluate", "named", "progress", "refuse_to_overwrite"]
 
 
 class _Protocol(StrEnum):
@@ -73,8 +73,8 @@ def evaluate(
     from lightwell.data.folders import find_pictures
     from lightwell.evaluation.evaluate import Method, baselines, check
     from lightwell.evaluation.evaluate import evaluate as measure_all
-    from lightwell.evaluation.report.evaluation import FILES, write_report
-    from lightwell.evaluation.report.page import provenance
+    from lightwell.evaluation.report.evaluation import write_report
+    from lightwell.evaluation.report.page import FILES, provenance
     from lightwell.evaluation.restoring import restore_all
 
     if not model and not pred:
@@ -86,14 +86,14 @@ def evaluate(
 
     dark = {} if low is None else find_pictures(low)
     truth = None if high is None else find_pictures(high)
-    given = [Method(name, find_pictures(folder)) for name, folder in _named(pred or []).items()]
-    rows = [*(baselines(dark) if low else []), *given]
-    check(rows, truth)
+    given = [Method(name, find_pictures(folder)) for name, folder in named(pred or []).items()]
+    first = baselines(dark) if low else []
+    check([*first, *given], truth)
     steps = len(dark) * len(model or []) + len(dark or truth or given[0].pictures)
     with progress(steps, quiet=quiet) as done:
-        rows += [restore_all(name, dark, output / "restored" / Path(name).stem, done) for name in model or []]
+        ours = [restore_all(name, dark, output / "restored" / Path(name).stem, done) for name in model or []]
         title = data or _name(high or low or (pred or [Path()])[0])
-        result = measure_all(title, rows, truth, measures, jobs, done)
+        result = measure_all(title, [*first, *ours, *given], truth, measures, jobs, done)
     output.mkdir(parents=True, exist_ok=True)
     made = provenance(command_line(), ["numpy", "scipy", "pillow", *(["onnxruntime"] if model else [])])
     write_report(result, output, made)
@@ -119,7 +119,7 @@ def _measures(with_truth: bool, protocols: Sequence[str], names: Sequence[str]) 
     return measures or [by_name("niqe=lightwell-bsds300")]
 
 
-def _named(folders: Sequence[Path]) -> dict[str, Path]:
+def named(folders: Sequence[Path]) -> dict[str, Path]:
     """Folders by their name, or by their path as it was typed where several have one name."""
     names = [folder.resolve().name for folder in folders]
     return {
@@ -140,12 +140,12 @@ def _show(result: Evaluation) -> None:
 
     from lightwell.evaluation.report.evaluation import mean_table
 
-    table = Table(title=f"{result.data}: mean over {len(result.names)} pictures, with its 95 % interval")
+    table = Table(title=f"{result.data}: mean over {len(result.names)} pictures")
     table.add_column("method")
     for column in result.columns:
         table.add_column(f"{column.metric}\n{column.protocol}", justify="right")
     for method, cells in mean_table(result):
-        table.add_row(method.name, *(f"{cell.mean}\n[dim]{cell.interval}[/dim]" for cell in cells))
+        table.add_row(method.name, *(cell.mean for cell in cells))
     Console().print(table)
 
 

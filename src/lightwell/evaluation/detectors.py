@@ -178,7 +178,7 @@ class Detector:
         if scores.shape[1] != len(self.classes):
             raise WeightsError(
                 f"the detector tells {scores.shape[1]} classes apart, {len(self.classes)} names are given: "
-                "give a file with one name a line (--classes)"
+                "give a file with one name a line (--classes), or another --head"
             )
         centre, half = (boxes[:, :2] - corner) / scale, boxes[:, 2:] / (2 * scale)
         bounds = np.tile([picture.shape[1], picture.shape[0]], 2)

@@ -18,9 +18,8 @@ from lightwell.evaluation.measures import Column
 from lightwell.evaluation.report.page import DASH, finite, number, p_value, render, signed, write_text
 from lightwell.evaluation.statistics import Difference, Summary, adjust, compare, summarise
 
-__all__ = ["FILES", "mean_table", "write_report"]
+__all__ = ["mean_table", "write_report"]
 
-FILES = ("index.html", "report.md", "scores.csv", "report.json")
 _SHOWN = 5
 
 
@@ -44,7 +43,7 @@ class Comparison:
 
 
 def write_report(evaluation: Evaluation, folder: Path, made: Mapping[str, str]) -> None:
-    """Writes `FILES` into a folder, which must exist.
+    """Writes the four files of a report into a folder, which must exist.
 
     Args:
         evaluation: what was measured.
@@ -144,13 +143,14 @@ def _compare(evaluation: Evaluation) -> list[Comparison]:
     ]
 
 
-def _difference_cells(comparison: Comparison, columns: Sequence[Column]) -> list[tuple[str, str]]:
+def _difference_cells(comparison: Comparison, columns: Sequence[Column]) -> list[tuple[str, str, str]]:
+    """Mean, interval and test of each column, as text."""
     cells = []
     for difference, p, column in zip(comparison.differences, comparison.p_values, columns, strict=True):
-        interval = difference.summary.interval
-        ends = f"{signed(interval[0], column.decimals)} to {signed(interval[1], column.decimals)}; " if interval else ""
-        details = f"{ends}{p_value(p)}; {difference.wins}:{difference.losses}"
-        cells.append((signed(difference.summary.mean, column.decimals), details))
+        ends = difference.summary.interval or ()
+        interval = " to ".join(signed(end, column.decimals) for end in ends)
+        test = f"{p_value(p)}, {difference.wins}:{difference.losses}"
+        cells.append((signed(difference.summary.mean, column.decimals), interval, test))
     return cells
 
 

@@ -17,9 +17,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from lightwell import __version__
 from lightwell.picture import whole_file
 
-__all__ = ["DASH", "finite", "number", "p_value", "provenance", "render", "signed", "write_text"]
+__all__ = ["DASH", "FILES", "finite", "number", "p_value", "provenance", "render", "signed", "write_text"]
 
 DASH, MINUS, INFINITY = "\N{EN DASH}", "\N{MINUS SIGN}", "\N{INFINITY}"
+FILES = ("index.html", "report.md", "scores.csv", "report.json")
 _FOLDER = "lightwell.evaluation.report"
 
 
