@@ -14,6 +14,8 @@ from __future__ import annotations
 # Not loaded name by name: the functions bear their modules' names, and whoever came first would decide which one
 # `lightwell.metrics.psnr` is. None of these modules loads torch; LPIPS does when it is used.
 from lightwell.metrics.brisque import brisque, load_brisque
+from lightwell.metrics.color import ciede2000, hue_error
+from lightwell.metrics.flicker import flicker, mabd, mabd_error
 from lightwell.metrics.fsim import fsim, fsimc
 from lightwell.metrics.lpips import Lpips, load_lpips, lpips
 from lightwell.metrics.niqe import NiqeParameters, load_niqe, niqe
@@ -29,13 +31,18 @@ __all__ = [
     "Protocol",
     "Scores",
     "brisque",
+    "ciede2000",
+    "flicker",
     "fsim",
     "fsimc",
+    "hue_error",
     "load_brisque",
     "load_lpips",
     "load_niqe",
     "load_sseq",
     "lpips",
+    "mabd",
+    "mabd_error",
     "niqe",
     "psnr",
     "score",
