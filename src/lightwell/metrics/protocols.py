@@ -9,11 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lightwell.metrics.levels import Array, Float, check_pair, gray, levels, luma, round_half_up
+from lightwell.metrics.levels import Array, check_pair, gray, levels, luma, round_half_up
 from lightwell.metrics.psnr import psnr
 from lightwell.metrics.ssim import ssim
 
 __all__ = ["PROTOCOLS", "Protocol", "Scores", "score"]
+
+_STRIP = 1 << 16  # values at a time, so that they stay near the processor
 
 
 class Scores(NamedTuple):
@@ -53,28 +55,29 @@ class Protocol:
             ValueError: as `lightwell.metrics.psnr`.
         """
         restored, target = check_pair(restored, target)
-        if self.gain and (own := _mean_gray(restored)):
-            restored = np.minimum(levels(restored) * (_mean_gray(target) / own), 255) / 255
-        if self.rounding:
-            restored, target = _to_8_bits(restored), _to_8_bits(target)
-        if self.on_luma:
-            restored, target = _luma(restored), _luma(target)
-        return restored, target
+        own = _mean_gray(restored) if self.gain else 0
+        return self._prepare(restored, _mean_gray(target) / own if own else 1), self._prepare(target, 1)
+
+    def _prepare(self, picture: Array, gain: float) -> Array:
+        if gain == 1 and not self.on_luma and (not self.rounding or picture.dtype == np.uint8):
+            return picture
+        height, width, channels = picture.shape
+        prepared = np.empty((height, width, 1 if self.on_luma else channels), np.uint8 if self.rounding else np.float64)
+        count = max(1, _STRIP // (width * channels))
+        for top in range(0, height, count):
+            values = np.minimum(levels(picture[top : top + count]) * gain, 255)
+            if self.rounding:
+                values = round_half_up(values)
+            if self.on_luma:
+                values = luma(values)[:, :, None]
+            prepared[top : top + count] = round_half_up(values) if self.rounding else values / 255
+        return prepared
 
 
 def _mean_gray(picture: Array) -> float:
     """On 0 to 1; gray is linear in the channels, so their means are enough."""
     white = np.iinfo(picture.dtype).max if np.issubdtype(picture.dtype, np.integer) else 1
     return gray(picture.mean((0, 1), np.float64, keepdims=True)).item() / white
-
-
-def _to_8_bits(picture: Array) -> Array:
-    return picture if picture.dtype == np.uint8 else round_half_up(levels(picture)).astype(np.uint8)
-
-
-def _luma(picture: Array) -> Array:
-    values: Float = luma(levels(picture))
-    return round_half_up(values).astype(np.uint8)[:, :, None]
 
 
 PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
