@@ -395,6 +395,7 @@ def _load(image: ImageFile.ImageFile) -> None:
 def _picture(image: ImageFile.ImageFile, stream: IO[bytes]) -> Picture:
     format: Format = "JPEG" if image.format == "MPO" else image.format  # type: ignore[assignment]
     notes = []
+    layout = deep.raw_mode(image)  # gone once anything has loaded the pixels
     frames = getattr(image, "n_frames", 1)
     if frames > 1:
         notes.append(f"only the first of {frames} frames was taken")
@@ -404,7 +405,7 @@ def _picture(image: ImageFile.ImageFile, stream: IO[bytes]) -> Picture:
     if isinstance(image, JpegImagePlugin.JpegImageFile):
         subsampling = max(JpegImagePlugin.get_sampling(image), 0)
     lossless = format == "WEBP" and _is_lossless_webp(stream)
-    samples = _samples(image, stream, notes)
+    samples = _samples(image, layout, stream, notes)
     # Pillow has turned a TIFF as it loaded it.
     samples = np.ascontiguousarray(_turned(samples, 1 if format == "TIFF" else orientation))
     height, width, channels = samples.shape
@@ -427,11 +428,11 @@ def _picture(image: ImageFile.ImageFile, stream: IO[bytes]) -> Picture:
     )
 
 
-def _samples(image: ImageFile.ImageFile, stream: IO[bytes], notes: list[str]) -> Pixels:
+def _samples(image: ImageFile.ImageFile, layout: str, stream: IO[bytes], notes: list[str]) -> Pixels:
     """The file's samples as ``(H, W, 1 to 4)``, 16 bits where it has them."""
-    layout = deep.raw_mode(image)
     if image.format == "PNG" and layout == "LA;16B":
-        return deep.gray_alpha_bytes(image).view(">u2").astype(np.uint16)
+        with _open(stream) as again:
+            return deep.gray_alpha_bytes(again).view(">u2").astype(np.uint16)
     if layout[:-1] in ("RGB;16", "RGBA;16") and image.mode == layout[:-4] and layout[-1] in "BLN":
         _load(image)
         samples = np.asarray(image).astype(np.uint16)

@@ -95,7 +95,12 @@ class Session:
         Returns:
             The same shape, not clipped.
         """
-        (restored,) = self._session.run([self._output], {self._input: low})
+        import onnxruntime
+
+        options = onnxruntime.RunOptions()
+        # Give the memory back: what a tile took is not kept beside what the next picture's guide takes.
+        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        (restored,) = self._session.run([self._output], {self._input: low}, options)
         if restored.shape != low.shape:
             raise WeightsError(f"{self.path} is not a restoring model: it turned {low.shape} into {restored.shape}")
         if not np.isfinite(restored).all():
@@ -111,9 +116,8 @@ def _start(path: Path, device: str, threads: int | None) -> onnxruntime.Inferenc
     options.inter_op_num_threads = 1
     # Threads that wait by spinning take the cores from the other pictures and from everyone else.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Tiles have few shapes but pictures have many: neither keep a plan for each nor hold on to the largest.
+    # A plan kept for each shape doubles the peak, and pictures have many shapes.
     options.enable_mem_pattern = False
-    options.enable_cpu_mem_arena = False
     options.log_severity_level = 4  # what matters comes back as an exception or a missing provider
     chosen = [DEVICES[device]] if device == "cpu" else [DEVICES[device], DEVICES["cpu"]]
     try:

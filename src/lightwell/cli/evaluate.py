@@ -52,7 +52,8 @@ def evaluate(
         list[str] | None,
         typer.Option(
             metavar="NAME[=FILES]",
-            help="Further ones: fsim, fsimc, niqe[=FILE], brisque=MODEL,RANGE, sseq=MODEL[,RANGE]. May be repeated.",
+            help="Further ones: fsim, fsimc, ciede2000, hue-error, lpips-alex, lpips-vgg, niqe[=FILE], "
+            "brisque=MODEL,RANGE, sseq=MODEL[,RANGE]. May be repeated.",
         ),
     ] = None,
     data: Annotated[str | None, typer.Option(metavar="NAME", help="Of the data. Default: the folder's.")] = None,
