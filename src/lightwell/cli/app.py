@@ -39,6 +39,7 @@ _EXTRAS = {
     "onnxscript": "train",
     "safetensors": "train",
     "scipy": "evaluate",
+    "skimage": "evaluate",
     "jinja2": "evaluate",
     "faster_coco_eval": "detect",
     "tensorboard": "train",

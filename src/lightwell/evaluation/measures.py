@@ -12,10 +12,12 @@ from lightwell.metrics.levels import Array
 
 __all__ = ["Column", "Measure", "by_name", "by_protocol"]
 
-# Name, whether higher is better, decimals, meaning.
-_WITH_TRUTH = {
-    "fsim": ("FSIM", True, 4, "feature similarity of the luminance (Zhang et al., 2011)"),
-    "fsimc": ("FSIMc", True, 4, "feature similarity with colour (Zhang et al., 2011)"),
+# Label, whether higher is better, decimals, unit, meaning.
+_PLAIN = {
+    "fsim": ("FSIM", True, 4, "", "feature similarity of the luminance (Zhang et al., 2011)"),
+    "fsimc": ("FSIMc", True, 4, "", "feature similarity with colour (Zhang et al., 2011)"),
+    "ciede2000": ("CIEDE2000", False, 2, "", "mean colour difference (Sharma et al., 2005); about 1 is just seen"),
+    "hue-error": ("hue error", False, 1, "°", "mean difference of the hue angle, weighed by the truth's chroma"),
 }
 
 
@@ -60,41 +62,55 @@ def by_protocol(name: str) -> Measure:
 def by_name(text: str) -> Measure:
     """A further metric by name, with the files it needs behind an equals sign, as ``niqe=mine.npz``.
 
-    Those that need the truth take both pictures as the protocol ``strict`` prepares them. ``niqe`` takes the published
-    parameters, or other ones as `lightwell.metrics.load_niqe` does; ``brisque=MODEL,RANGE`` and ``sseq=MODEL[,RANGE]``
-    take libsvm files.
+    ``fsim``, ``fsimc``, ``ciede2000`` and ``hue-error`` take none; ``lpips-alex`` and ``lpips-vgg`` the published
+    weights or ``=BACKBONE,LINEAR``; ``niqe`` the published parameters or other ones, as `lightwell.metrics.load_niqe`
+    does; ``brisque=MODEL,RANGE`` and ``sseq=MODEL[,RANGE]`` libsvm's files. Those that need the truth take both
+    pictures as the protocol ``strict`` prepares them.
 
     Raises:
         ValueError: no such metric, or another number of files.
         WeightsError: a file is missing or is none.
     """
     name, _, rest = text.partition("=")
-    paths = rest.split(",") if rest else []
-    if name in _WITH_TRUTH and not paths:
-        label, higher_is_better, decimals, meaning = _WITH_TRUTH[name]
-        metric = getattr(metrics, name)
-
-        def call(restored: Array, target: Array | None) -> Sequence[float]:
-            assert target is not None
-            return [metric(*PROTOCOLS["strict"].prepare(restored, target))]
-
-        columns = (Column(label, "strict", higher_is_better, decimals),)
-        return Measure(columns, call, {"strict": PROTOCOLS["strict"].meaning, label: meaning})
-    if name == "niqe" and len(paths) <= 1:
-        parameters = metrics.load_niqe(*paths)
+    files = rest.split(",") if rest else []
+    if name in _PLAIN and not files:
+        label, higher_is_better, decimals, unit, meaning = _PLAIN[name]
+        metric: Callable[[Array, Array], float] = getattr(metrics, name.replace("-", "_"))
+        return _with_truth(Column(label, "strict", higher_is_better, decimals, unit), metric, meaning)
+    if name in ("lpips-alex", "lpips-vgg") and len(files) in (0, 2):
+        net = name.removeprefix("lpips-")
+        model = metrics.load_lpips(net, *files)
+        meaning = f"learned perceptual distance (Zhang et al., 2018, version 0.1) by the net {net}"
+        column = Column(f"LPIPS-{net}", "strict", False, 4)
+        return _with_truth(column, lambda restored, target: metrics.lpips(restored, target, model), meaning)
+    if name == "niqe" and len(files) <= 1:
+        parameters = metrics.load_niqe(*files)
+        meaning = f"naturalness (Mittal et al., 2013) by the parameters {parameters.name}; others give another scale"
         column = Column("NIQE", parameters.name, False, 3)
-        meaning = f"naturalness (Mittal et al., 2013) by the parameters {parameters.name}; by others, on another scale"
-        return Measure((column,), lambda restored, _: [metrics.niqe(restored, parameters)], {"NIQE": meaning}, False)
-    if name == "brisque" and len(paths) == 2:
-        brisque = metrics.load_brisque(paths[0], paths[1])
-        column = Column("BRISQUE", "no truth", False, 2)
-        meaning = f"distortion (Mittal et al., 2012) by the regression {Path(paths[0]).name}"
-        return Measure((column,), lambda restored, _: [metrics.brisque(restored, brisque)], {"BRISQUE": meaning}, False)
-    if name == "sseq" and len(paths) in (1, 2):
-        sseq = metrics.load_sseq(*paths)
-        column = Column("SSEQ", "no truth", False, 2)
-        meaning = f"spatial and spectral entropy (Liu et al., 2014) by the regression {Path(paths[0]).name}"
-        return Measure((column,), lambda restored, _: [metrics.sseq(restored, sseq)], {"SSEQ": meaning}, False)
-    raise ValueError(
-        f"no metric {text!r}; there are {', '.join(_WITH_TRUTH)}, niqe[=FILE], brisque=MODEL,RANGE, sseq=MODEL[,RANGE]"
-    )
+        return _without_truth(column, lambda restored: metrics.niqe(restored, parameters), meaning)
+    if name == "brisque" and len(files) == 2:
+        brisque = metrics.load_brisque(files[0], files[1])
+        meaning = f"distortion (Mittal et al., 2012) by the regression {Path(files[0]).name}"
+        column = Column("BRISQUE", Path(files[0]).name, False, 2)
+        return _without_truth(column, lambda restored: metrics.brisque(restored, brisque), meaning)
+    if name == "sseq" and len(files) in (1, 2):
+        sseq = metrics.load_sseq(*files)
+        meaning = f"spatial and spectral entropy (Liu et al., 2014) by the regression {Path(files[0]).name}"
+        column = Column("SSEQ", Path(files[0]).name, False, 2)
+        return _without_truth(column, lambda restored: metrics.sseq(restored, sseq), meaning)
+    known = f"{', '.join(_PLAIN)}, lpips-alex, lpips-vgg, niqe[=FILE], brisque=MODEL,RANGE, sseq=MODEL[,RANGE]"
+    raise ValueError(f"no metric {text!r}; there are {known}")
+
+
+def _with_truth(column: Column, metric: Callable[[Array, Array], float], meaning: str) -> Measure:
+    strict = PROTOCOLS["strict"]
+
+    def call(restored: Array, target: Array | None) -> Sequence[float]:
+        assert target is not None
+        return [metric(*strict.prepare(restored, target))]
+
+    return Measure((column,), call, {strict.name: strict.meaning, column.metric: meaning})
+
+
+def _without_truth(column: Column, metric: Callable[[Array], float], meaning: str) -> Measure:
+    return Measure((column,), lambda restored, _: [metric(restored)], {column.metric: meaning}, needs_truth=False)

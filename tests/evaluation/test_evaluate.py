@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import graphs
+from lightwell.errors import DataError, PictureError
+from lightwell.evaluation.evaluate import Method, baselines, check, evaluate, load
+from lightwell.evaluation.measures import by_name, by_protocol
+
+
+def save(path: Path, pixels: np.ndarray, **options: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path, **options)
+    return path
+
+
+def flat(level: int, height: int = 24, width: int = 32) -> np.ndarray:
+    return np.full((height, width, 3), level, np.uint8)
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    """Six dark pictures with their truth, and two methods: ``near`` is 5 levels off, ``far`` 10 to 35."""
+    rng = np.random.default_rng(1)
+    for number in range(6):
+        truth = rng.integers(90, 200, (24, 32, 3)).astype(np.uint8)
+        save(tmp_path / "high" / f"{number}.png", truth)
+        save(tmp_path / "low" / f"{number}.png", truth // 8)
+        save(tmp_path / "near" / f"{number}.png", truth + np.uint8(5))
+        save(tmp_path / "far" / f"{number}.png", truth + np.uint8(10 + 5 * number))
+    return tmp_path
+
+
+def pictures(folder: Path) -> dict[str, Path]:
+    return {path.stem: path for path in sorted(folder.iterdir())}
+
+
+def test_scores_of_known_errors(tmp_path):
+    save(tmp_path / "high" / "a.png", flat(100))
+    save(tmp_path / "pred" / "a.png", flat(110))
+    save(tmp_path / "low" / "a.png", flat(16))
+    methods = [*baselines(pictures(tmp_path / "low")), Method("pred", pictures(tmp_path / "pred"))]
+    result = evaluate("flat", methods, pictures(tmp_path / "high"), [by_protocol("strict"), by_protocol("gtmean-gray")])
+
+    def decibels(error: float) -> float:
+        return 20 * np.log10(255 / error)
+
+    strict, gtmean = result.scores[0, :, 0], result.scores[0, :, 2]
+    gamma = round(255 * (16 / 255) ** 0.45)
+    np.testing.assert_allclose(strict, [decibels(84), decibels(abs(gamma - 100)), decibels(10)])
+    assert np.isinf(gtmean).all()  # one gain mends a flat error
+    assert [column.key for column in result.columns][:2] == ["psnr/strict", "ssim/strict"]
+    # BT.601 luma of gray 110 is 16 + 219 * 110 / 255 = 110.5, rounded up.
+    assert result.lumas[0, 2, 110:112].tolist() in ([0, 1], [1, 0])
+    assert result.lumas[0].sum(axis=1).tolist() == [1, 1, 1]
+
+
+def test_threads_do_not_change_a_score(pairs):
+    methods = [Method(name, pictures(pairs / name)) for name in ("near", "far")]
+    measures = [by_protocol("strict"), by_protocol("y")]
+    alone, together = (evaluate("d", methods, pictures(pairs / "high"), measures, jobs=jobs) for jobs in (1, 3))
+    np.testing.assert_array_equal(alone.scores, together.scores)
+    assert alone.names == together.names == tuple("012345")
+
+
+def test_gray_and_16_bits_are_compared_with_colour(tmp_path):
+    save(tmp_path / "high" / "a.png", flat(100))
+    save(tmp_path / "gray" / "a.png", flat(100)[..., 0])
+    save(tmp_path / "deep" / "a.png", flat(100)[..., 0].astype(np.uint16) * 257)
+    methods = [Method(name, pictures(tmp_path / name)) for name in ("gray", "deep")]
+    result = evaluate("d", methods, pictures(tmp_path / "high"), [by_protocol("strict")])
+    assert np.isinf(result.scores[0, :, 0]).all()
+
+
+def test_a_turned_photograph_has_the_size_it_is_seen_with(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    save(tmp_path / "high" / "a.jpg", flat(100, 24, 32), exif=exif)
+    save(tmp_path / "pred" / "a.png", flat(100, 32, 24))
+    methods = [Method("pred", pictures(tmp_path / "pred"))]
+    assert check(methods, pictures(tmp_path / "high")) == {"a": (24, 32)}
+    assert evaluate("d", methods, pictures(tmp_path / "high"), [by_protocol("strict")]).scores.shape == (1, 1, 2)
+
+
+def test_what_does_not_fit_is_listed_before_any_work(pairs):
+    (pairs / "near" / "2.png").unlink()
+    (pairs / "near" / "4.png").unlink()
+    save(pairs / "near" / "extra.png", flat(3))
+    with pytest.raises(DataError, match=r"truth lacks extra; near lacks 2, 4"):
+        check([Method("near", pictures(pairs / "near"))], pictures(pairs / "high"))
+    save(pairs / "far" / "1.png", flat(3, 10, 12))
+    save(pairs / "far" / "5.png", flat(3, 10, 13))
+    with pytest.raises(DataError, match=r"2 pictures of unequal size: 1 \(truth 32x24, far 12x10\), 5 \(.*13x10\)"):
+        check([Method("far", pictures(pairs / "far"))], pictures(pairs / "high"))
+    with pytest.raises(DataError, match="several methods are called near"):
+        check([Method("near", {}), Method("near", {})], None)
+
+
+def test_a_damaged_picture_is_named(pairs):
+    whole = (pairs / "near" / "3.png").read_bytes()
+    (pairs / "near" / "3.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(PictureError, match=r"3\.png"):
+        evaluate("d", [Method("near", pictures(pairs / "near"))], pictures(pairs / "high"), [by_protocol("strict")])
+
+
+def test_a_metric_that_does_not_take_a_picture_names_it(pairs):
+    with pytest.raises(DataError, match=r"0\.png: NIQE needs"):
+        evaluate("d", [Method("near", pictures(pairs / "near"))], None, [by_name("niqe=lightwell-bsds300")], jobs=1)
+
+
+def test_the_gamma_row_is_the_input_to_the_power(tmp_path):
+    path = save(tmp_path / "a.png", np.arange(192, dtype=np.uint8).reshape(8, 8, 3))
+    np.testing.assert_allclose(load(path, 0.45), (np.arange(192).reshape(8, 8, 3) / 255) ** 0.45)
+
+
+def test_the_report_of_two_methods(pairs, tmp_path, run):
+    (pairs / "near").rename(pairs / "<i>near")
+    out = tmp_path / "report"
+    folders = ("--low", pairs / "low", "--high", pairs / "high", "--data", "six & noise")
+    words = ("evaluate", "--pred", pairs / "<i>near", "--pred", pairs / "far", *folders, "--metric", "fsim", "-o", out)
+    code, said = run(*words)
+    assert code == 0
+    assert "six & noise: mean over 6 pictures" in said
+
+    with (out / "scores.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 6 * 4
+    near = [row for row in rows if row["method"] == "<i>near"]
+    expected = 20 * np.log10(255 / 5)
+    assert [float(row["psnr/strict"]) for row in near] == pytest.approx([expected] * 6)
+
+    report = json.loads((out / "report.json").read_text())
+    assert (report["data"], report["pictures"]) == ("six & noise", 6)
+    assert list(report["methods"]) == ["input", "gamma 0.45", "<i>near", "far"]
+    assert report["methods"]["<i>near"]["means"]["psnr/strict"]["mean"] == pytest.approx(expected)
+    first = report["comparisons"][0]
+    assert (first["first"], first["second"]) == ("<i>near", "far")
+    difference = first["differences"]["psnr/strict"]
+    assert difference["wins"] == 6
+    # The exact test of six wins gives 2 / 64; five comparisons are corrected by Holm.
+    assert 2 / 64 <= difference["p_wilcoxon_holm"] <= 5 * 2 / 64
+
+    page = (out / "index.html").read_text()
+    assert "six &amp; noise" in page
+    assert "<i>near" not in page
+    assert "&lt;i&gt;near" in page
+    sources = re.findall(r'(?:src|href|action|data)="([^"]*)"', page)
+    assert sources
+    assert all(source.startswith("data:image/") for source in sources)
+    assert "http://" not in page
+    assert "https://" not in page
+    # Best three and worst three of each method: input, output, truth, error; and the error's scale above each group.
+    assert len(sources) == 2 * (6 * 4 + 2)
+    assert page.count("<svg") == 4 + 2 * 6
+    for suffix in ("strict", "gtmean-gray"):
+        assert suffix in page
+        assert suffix in (out / "report.md").read_text()
+
+
+def test_a_report_is_not_replaced_unless_told(pairs, tmp_path, run):
+    words = ("evaluate", "--pred", pairs / "near", "--high", pairs / "high", "-o", tmp_path / "r", "--quiet")
+    assert run(*words)[0] == 0
+    before = (tmp_path / "r" / "index.html").read_bytes()
+    code, said = run(*words)
+    assert code == 2
+    assert "--overwrite" in said
+    assert (tmp_path / "r" / "index.html").read_bytes() == before
+    assert run(*words, "--overwrite")[0] == 0
+
+
+def test_faults_of_the_data_and_of_the_call(pairs, tmp_path, run):
+    out = tmp_path / "r"
+    assert run("evaluate", "--high", pairs / "high", "-o", out)[0] == 2
+    assert run("evaluate", "--model", "darkir-s", "--high", pairs / "high", "-o", out)[0] == 2
+    assert run("evaluate", "--pred", pairs / "near", "--protocol", "y", "-o", out)[0] == 2
+    assert run("evaluate", "--pred", pairs / "near", "--metric", "fsim", "-o", out)[0] == 2
+    assert run("evaluate", "--pred", pairs / "near", "--metric", "beauty", "-o", out)[0] == 2
+    (pairs / "near" / "0.png").unlink()
+    assert run("evaluate", "--pred", pairs / "near", "--high", pairs / "high", "-o", out)[0] == 1
+    assert not out.exists()
+
+
+def test_a_folder_without_truth(tmp_path, run):
+    rng = np.random.default_rng(2)
+    for name in "ab":
+        texture = rng.integers(0, 255, (26, 26, 3)).astype(np.uint8)
+        picture = Image.fromarray(texture).resize((200, 200), Image.Resampling.BICUBIC)
+        save(tmp_path / "pred" / f"{name}.png", np.asarray(picture))
+    assert run("evaluate", "--pred", tmp_path / "pred", "-o", tmp_path / "r", "--quiet")[0] == 0
+    report = json.loads((tmp_path / "r" / "report.json").read_text())
+    assert list(report["methods"]["pred"]["means"]) == ["niqe/lightwell-bsds300"]
+    assert report["comparisons"] == []
+    page = (tmp_path / "r" / "index.html").read_text()
+    assert page.count('alt="output of') == 2
+    assert 'alt="truth of' not in page
+
+
+def test_a_model_that_does_nothing_scores_as_the_input(pairs, tmp_path, run):
+    graphs.save(tmp_path / "nothing.onnx", "identity")
+    folders = ("--low", pairs / "low", "--high", pairs / "high")
+    words = ("evaluate", "-m", tmp_path / "nothing.onnx", *folders, "-o", tmp_path / "r", "--quiet")
+    assert run(*words)[0] == 0
+    methods = json.loads((tmp_path / "r" / "report.json").read_text())["methods"]
+    for name, scores in methods["input"]["scores"].items():
+        restored = methods["nothing"]["scores"][name]
+        assert restored["psnr/strict"] == scores["psnr/strict"]
+        assert restored["seconds"] > 0
+        assert np.array_equal(
+            load(tmp_path / "r" / "restored" / "nothing" / f"{name}.png"), load(pairs / "low" / f"{name}.png")
+        )
