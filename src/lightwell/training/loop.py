@@ -1,50 +1,73 @@
 """The training loop.
 
-Everything random in a step is drawn from a generator seeded by the recipe's seed and the step's number, and the
-learning rate is a function of the step, so a checkpoint needs the weights and the optimiser alone and a resumed run
-repeats an uninterrupted one bit for bit on a CPU.
+Everything random in a step is drawn from generators seeded by the recipe's seed and the step's number, and the learning
+rate is a function of the step, so a checkpoint needs no state but weights and optimiser, and a resumed run repeats an
+uninterrupted one bit for bit on a CPU.
 """
 
 from __future__ import annotations
 
-import csv
+import contextlib
 import math
 import os
+import signal
+import threading
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
+import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+import torch.distributed as dist
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
 from torch.optim.swa_utils import AveragedModel
 
-from lightwell.data.degrade import degrade, expose
-from lightwell.data.paired import find_pictures, load_pairs, load_pictures, lol_v1
-from lightwell.data.views import View, cut
-from lightwell.errors import TrainingError
-from lightwell.losses import LOSSES
-from lightwell.models.darkir import DarkIR, DecoderBlock, EncoderBlock
-from lightwell.models.registry import build
+from lightwell.data.paired import Pair, load_pair
+from lightwell.data.public import find_set
+from lightwell.data.splits import refuse_overlap
+from lightwell.errors import LightwellError, RecipeError, TrainingError, WeightsError
+from lightwell.metrics.protocols import PROTOCOLS
+from lightwell.metrics.psnr import psnr
+from lightwell.models import create_model, save_weights
+from lightwell.models.darkir import DecoderBlock, EncoderBlock
+from lightwell.training.batches import Batch, Batches
+from lightwell.training.checkpoint import load_state, save_state
+from lightwell.training.logging import Log
 from lightwell.training.recipe import Recipe, Stage
 
-__all__ = ["Progress", "train"]
+__all__ = ["Progress", "Run", "learning_rate", "train"]
 
-_MAX_BAD_STEPS = 20
+_BAD_STEPS_IN_A_ROW = 20
+_SCENES_SHOWN = 4
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What a run reports after a step."""
+    """What a run reports after a step.
+
+    Args:
+        step: steps done.
+        steps: steps of the whole run.
+        stage: name of the stage.
+        numbers: what the log holds: ``loss``, every loss by itself, ``gradient`` (its norm), ``lr``, ``skipped`` (steps
+            so far), ``pictures_per_second``, ``waiting`` (share of the time spent on waiting for data).
+        validation: mean PSNR (strict) of every held-out set, when it was taken.
+    """
 
     step: int
     steps: int
     stage: str
-    loss: float
-    lr: float
-    pictures_per_second: float
-    validation: dict[str, float] | None = None
+    numbers: dict[str, float]
+    validation: dict[str, float] = field(default_factory=dict)
 
 
 def learning_rate(stage: Stage, step: int) -> float:
@@ -56,143 +79,175 @@ def learning_rate(stage: Stage, step: int) -> float:
     return end + (stage.lr - end) * 0.5 * (1 + math.cos(math.pi * done))
 
 
-class Batches:
-    """Draws training batches: real pairs with shifted exposure, and photographs degraded on the fly."""
-
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe = recipe
-        self.pairs = load_pairs(lol_v1(recipe.data / "lol_v1", "train"))
-        wants_photographs = any(stage.synthetic for stage in recipe.stages)
-        self.photographs = (
-            load_pictures(find_pictures(recipe.data / "photographs").values()) if wants_photographs else []
-        )
-
-    def draw(self, stage: Stage, step: int) -> tuple[Tensor, Tensor]:
-        """The ``(low, target)`` batch of a step."""
-        generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + step)
-        view = _choose(stage.views, generator)
-        synthetic = sum((torch.rand(view.batch, generator=generator) < stage.synthetic).tolist())
-        lows, targets = [], []
-        for index in torch.randint(len(self.pairs), (view.batch - synthetic,), generator=generator).tolist():
-            low, target = cut(self.pairs[index], view, generator)
-            lows.append(low)
-            targets.append(target)
-        if lows:
-            stops = torch.randn(len(lows), generator=generator).clamp(-3, 3) * stage.exposure
-            lows = [(expose(torch.stack(lows), stops) * 255).round() / 255]
-        if synthetic:
-            chosen = torch.randint(len(self.photographs), (synthetic,), generator=generator).tolist()
-            good = [cut([self.photographs[index]], replace(view, sampling="area"), generator)[0] for index in chosen]
-            targets += good
-            lows.append(degrade(torch.stack(good), self.recipe.degradation, generator))
-        return torch.cat(lows), torch.stack(targets)
-
-
-def _choose(views: tuple[View, ...], generator: torch.Generator) -> View:
-    weights = torch.tensor([view.weight for view in views], dtype=torch.float32)
-    return views[int(torch.multinomial(weights, 1, generator=generator))]
-
-
-def loss_of(net: DarkIR, low: Tensor, target: Tensor, weights: dict[str, float]) -> Tensor:
-    """The weighted sum of a stage's losses."""
-    restored, side = net(low, side=True)
-    total = restored.new_zeros(())
-    for name, weight in weights.items():
-        total = total + weight * LOSSES[name](side if name == "guide" else restored, target)
-    return total
-
-
 class Run:
-    """A recipe's run in a folder: ``state.pt`` to go on from, ``best.safetensors`` and ``last.safetensors`` to use."""
+    """What a recipe trains: the network, its running average and its optimiser.
 
-    def __init__(self, recipe: Recipe, folder: Path, resume: bool = False) -> None:
+    Args:
+        recipe: what to train.
+        device: where.
+
+    Raises:
+        RecipeError: when the model's name is unknown.
+        WeightsError: when the weights to start from do not fit.
+    """
+
+    def __init__(self, recipe: Recipe, device: torch.device) -> None:
         self.recipe = recipe
-        self.folder = folder
+        self.device = device
         torch.manual_seed(recipe.seed)
-        net = build(recipe.model)
-        assert isinstance(net, DarkIR)
-        self.net = net.to(memory_format=torch.channels_last)
-        for module in self.net.modules():
+        try:
+            net = create_model(recipe.model)
+        except ValueError as error:
+            raise RecipeError(str(error)) from error
+        for module in net.modules():
             if isinstance(module, EncoderBlock | DecoderBlock):
-                torch.nn.init.constant_(module.beta, recipe.gates[0])
-                torch.nn.init.constant_(module.gamma, recipe.gates[1])
+                nn.init.constant_(module.beta, recipe.gates[0])
+                nn.init.constant_(module.gamma, recipe.gates[1])
         if recipe.start is not None:
-            self.net.load_state_dict(load_file(recipe.start))
-        self.average = AveragedModel(self.net, avg_fn=self._average)
-        kernels = [p for p in self.net.parameters() if p.ndim == 4 and p.shape[1:] != (1, 1) and p.shape[0] != 1]
-        others = [p for p in self.net.parameters() if not any(p is kernel for kernel in kernels)]
+            try:
+                net.load_state_dict(load_file(recipe.start))
+            except (OSError, RuntimeError, SafetensorError) as error:
+                raise WeightsError(f"{recipe.start}: cannot start {recipe.model} from it ({error})") from error
+        self.net = net.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.forward: nn.Module = torch.compile(self.net) if recipe.compile else self.net  # type: ignore[assignment]
+        self.average = AveragedModel(self.net, multi_avg_fn=self._lerp).eval()
+        # Biases, gains and DarkIR's gates (1, C, 1, 1) are not decayed.
+        decayed = [p.ndim > 1 and p.shape[0] > 1 for p in self.net.parameters()]
+        groups = [
+            [p for p, d in zip(self.net.parameters(), decayed, strict=True) if d is flag] for flag in (True, False)
+        ]
         self.optimizer = torch.optim.AdamW(
-            [{"params": kernels, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}],
+            [{"params": groups[0], "weight_decay": recipe.weight_decay}, {"params": groups[1], "weight_decay": 0.0}],
             lr=recipe.stages[0].lr,
             betas=recipe.betas,
             fused=True,
         )
         self.step = 0
-        self.bad_steps = 0
+        self.skipped = 0
+        self.skipped_in_a_row = 0
         self.best = -math.inf
-        folder.mkdir(parents=True, exist_ok=True)
-        if resume and (folder / "state.pt").exists():
-            state = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
-            self.net.load_state_dict(state["net"])
-            self.average.load_state_dict(state["average"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            self.step, self.bad_steps, self.best = state["step"], state["bad_steps"], state["best"]
+        self._learning: tuple[str, ...] | None = None
 
-    def _average(self, average: Tensor, new: Tensor, count: Tensor | int) -> Tensor:
-        count = int(count)
-        return torch.lerp(new, average, min(self.recipe.ema, (1 + count) / (10 + count)))
+    def _lerp(self, averages: Any, news: Any, _: object) -> None:
+        done = self.step - self.skipped
+        torch._foreach_lerp_(averages, news, 1 - min(self.recipe.ema, (1 + done) / (10 + done)))
 
-    def save(self) -> None:
-        """Writes the checkpoint and the averaged weights; a crash in between leaves the previous ones whole."""
-        state = {
+    def state(self) -> dict[str, Any]:
+        """All that a resumed run needs."""
+        return {
+            "model": self.recipe.model,
             "net": self.net.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
-            "bad_steps": self.bad_steps,
+            "skipped": self.skipped,
+            "skipped_in_a_row": self.skipped_in_a_row,
             "best": self.best,
         }
-        part = self.folder / "state.part"
-        torch.save(state, part)
-        os.replace(part, self.folder / "state.pt")
-        self.save_weights("last")
 
-    def save_weights(self, name: str) -> None:
-        part = self.folder / f"{name}.part"
-        weights = {key: value.contiguous() for key, value in self.average.module.state_dict().items()}
-        save_file(weights, part)
-        os.replace(part, self.folder / f"{name}.safetensors")
+    def load(self, state: dict[str, Any]) -> None:
+        """Goes on from a :meth:`state`.
 
-    def update(self, low: Tensor, target: Tensor, stage: Stage, lr: float) -> float:
-        """One optimiser step; a step whose loss or gradient is not finite is skipped and counted."""
+        Raises:
+            TrainingError: when it is of another model.
+        """
+        try:
+            if state["model"] != self.recipe.model:
+                raise ValueError(f"it is one of {state['model']}")
+            self.net.load_state_dict(state["net"])
+            self.average.load_state_dict(state["average"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.step, self.skipped, self.skipped_in_a_row = (
+                state[key] for key in ("step", "skipped", "skipped_in_a_row")
+            )
+            self.best = state["best"]
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise TrainingError(
+                f"the checkpoint does not fit the recipe's model {self.recipe.model}: {error}"
+            ) from error
+
+    def update(self, low: Tensor, target: Tensor) -> dict[str, float]:
+        """One step; a turn whose loss or gradient is not finite is skipped and counted.
+
+        Args:
+            low: this process's share of the dark pictures.
+            target: their targets.
+
+        Returns:
+            The step's numbers for the log, means over the processes.
+
+        Raises:
+            TrainingError: when many steps in a row were skipped.
+        """
+        stage, step = self.recipe.at(self.step)
+        lr = learning_rate(stage, step)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        self.optimizer.zero_grad(set_to_none=True)
+        torch.manual_seed(self.recipe.seed * 1_000_003 + self.step)  # for networks with dropout and the like
         low = low.contiguous(memory_format=torch.channels_last)
-        loss = loss_of(self.net, low, target, stage.losses)
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.recipe.clip)
-        if not (torch.isfinite(loss) and torch.isfinite(norm)):
-            self.bad_steps += 1
-            if self.bad_steps >= _MAX_BAD_STEPS:
-                raise TrainingError(
-                    f"{self.bad_steps} steps with a loss or gradient that is not finite: lower lr or clip, and go on "
-                    f"from {self.folder / 'state.pt'} with --resume"
-                )
-            return float(loss)
-        self.optimizer.step()
-        self.average.update_parameters(self.net)
-        return float(loss)
+        numbers = {"loss": 0.0}
+        good = True
+        for turn in stage.turns:
+            self._teach(turn.learns)
+            self.optimizer.zero_grad(set_to_none=True)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
+                losses = turn.objective(self.forward, low, target, stage.losses)
+            loss = torch.stack([stage.losses[name] * value.float() for name, value in losses.items()]).sum()
+            loss.backward()  # type: ignore[no-untyped-call]
+            values = torch.stack([loss.detach(), *(value.detach().float() for value in losses.values())])
+            gradients = [p.grad for p in self.net.parameters() if p.grad is not None]
+            _average_over_processes([*gradients, values])
+            norm = clip_grad_norm_(self.net.parameters(), self.recipe.clip)
+            whole, *parts, gradient = torch.cat([values, norm[None]]).tolist()
+            if math.isfinite(whole) and math.isfinite(gradient):
+                self.optimizer.step()
+            else:
+                good = False
+            numbers |= dict(zip(losses, parts, strict=True)) | {"gradient": gradient}
+            numbers["loss"] += whole
+        if missing := stage.losses.keys() - numbers.keys():
+            raise RecipeError(f"stage {stage.name!r}: its turns compute no {', '.join(sorted(missing))}")
+        if good:
+            self.average.update_parameters(self.net)
+        self.skipped += not good
+        self.skipped_in_a_row = 0 if good else self.skipped_in_a_row + 1
+        if self.skipped_in_a_row >= _BAD_STEPS_IN_A_ROW:
+            raise TrainingError(
+                f"{self.skipped_in_a_row} steps in a row, to step {self.step + 1}, with a loss or gradient that is not "
+                "finite: lower stages.lr or clip and go on with --resume"
+            )
+        self.step += 1
+        return {**numbers, "lr": lr, "skipped": self.skipped}
+
+    def _teach(self, learns: tuple[str, ...]) -> None:
+        """Lets gradients change the parameters whose names begin so, and freezes the others."""
+        if learns == self._learning:
+            return
+        for name, parameter in self.net.named_parameters():
+            parameter.requires_grad_(name.startswith(learns))
+        for name, module in self.net.named_modules():
+            module.training = name.startswith(learns)
+        if not any(parameter.requires_grad for parameter in self.net.parameters()):
+            raise RecipeError(f"no parameter's name begins with {' or '.join(map(repr, learns))}: nothing would learn")
+        self._learning = learns
 
     @torch.no_grad()
-    def validate(self, sets: dict[str, list[tuple[Tensor, Tensor]]]) -> dict[str, float]:
-        """Mean strict PSNR of the averaged weights on whole frames."""
-        return {name: sum(self._psnr(*pair) for pair in pairs) / len(pairs) for name, pairs in sets.items()}
+    def restore(self, low: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """What the averaged weights make of a whole picture, ``(H, W, 3)``."""
+        x = torch.from_numpy(low).to(self.device).permute(2, 0, 1)[None].float() / 255
+        restored: NDArray[np.uint8] = (
+            (self.average(x)[0].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+        )
+        return restored
 
-    def _psnr(self, low: Tensor, target: Tensor) -> float:
-        restored = self.average(low[None].float() / 255)[0].clamp(0, 1)
-        error = (restored * 255).round() - target.float()
-        return 20 * math.log10(255) - 10 * math.log10(max(error.square().mean().item(), 1e-10))
+
+def _average_over_processes(tensors: Sequence[Tensor]) -> None:
+    if dist.is_initialized():
+        flat = torch.cat([tensor.flatten() for tensor in tensors])
+        dist.all_reduce(flat)
+        parts = torch.split(flat / dist.get_world_size(), [tensor.numel() for tensor in tensors])
+        for tensor, part in zip(tensors, parts, strict=True):
+            tensor.copy_(part.view(tensor.shape))
 
 
 def train(
@@ -201,79 +256,193 @@ def train(
     *,
     minutes: float = math.inf,
     resume: bool = False,
-    report: Callable[[Progress], None] = lambda progress: None,
+    report: Callable[[Progress], None] | None = None,
 ) -> Path:
-    """Runs a recipe.
+    """Runs a recipe, alone or as one of the processes that ``torchrun`` started.
+
+    The folder gets ``state.pt`` to go on from, ``best.safetensors`` and ``last.safetensors`` to use (averaged weights),
+    ``log.csv``, TensorBoard's files and pictures.
 
     Args:
         recipe: what to do.
-        folder: where checkpoints, weights and ``log.csv`` go.
+        folder: where results go.
         minutes: stop cleanly with a checkpoint after this time.
         resume: go on from the checkpoint in ``folder``.
-        report: called after every step.
+        report: called after every step, in the first process only.
 
     Returns:
-        The weights that did best on the validation pictures.
+        The weights that did best on the held-out sets; the last ones if there are no such sets.
 
     Raises:
-        TrainingError: when steps keep giving losses or gradients that are not finite.
-        DataError: when data is missing or broken.
+        DataError: when data is missing, broken or overlaps.
+        RecipeError: when the recipe is wrong.
+        TrainingError: when the run cannot go on; the last checkpoint is left whole.
+        KeyboardInterrupt: on Ctrl-C or a request to terminate, after the step at hand and a checkpoint.
     """
-    begun = time.monotonic()
-    run = Run(recipe, folder, resume)
-    batches = Batches(recipe)
-    held_out = {name: load_pairs(lol_v1(recipe.data / "lol_v1", name)) for name in ("val_seen", "val_unseen")}
-    schedule = _schedule(recipe.stages)
-    log = _Log(folder / "log.csv")
+    end = time.monotonic() + minutes * 60
+    state = folder / "state.pt"
+    if state.exists() and not resume:
+        raise RecipeError(f"{folder} holds a run: go on with --resume, or choose another folder")
+    if not recipe.allow_overlap:
+        refuse_overlap(recipe.pairs, recipe.held_out)
+    with _processes() as (device, rank, world), contextlib.ExitStack() as stack:
+        run = Run(recipe, device)
+        if resume:
+            run.load(load_state(state))
+        held_out = {name: find_set(recipe.data, name) for name in recipe.held_out}
+        if rank == 0:
+            with ThreadPoolExecutor() as pool:
+                for pairs in held_out.values():
+                    for _ in pool.map(load_pair, pairs):  # a broken one is named now
+                        pass
+        batches = Batches(recipe, device, rank, world)
+        _make(folder)
+        log = stack.enter_context(contextlib.closing(Log(folder, _columns(recipe), run.step))) if rank == 0 else None
+        stop = stack.enter_context(_stop_on_signal())
+        ahead = stack.enter_context(contextlib.closing(_ahead(iter(batches.loader(run.step)))))
+        begun = time.monotonic()
+        for low, target in ahead:
+            waited = time.monotonic() - begun
+            stage, _ = recipe.at(run.step)
+            with _explained(stage, low, state):
+                numbers = run.update(low.to(device, non_blocking=True), target.to(device, non_blocking=True))
+            taken = time.monotonic() - begun
+            numbers |= {"pictures_per_second": len(low) * world / taken, "waiting": waited / taken}
+            last = run.step == recipe.steps or _anywhere(stop.is_set() or time.monotonic() > end)
+            validation: dict[str, float] = {}
+            if log is not None:
+                if run.step % recipe.validate_every == 0 or run.step == recipe.steps:
+                    validation = _validate(run, held_out, log)
+                    _keep_best(run, folder, validation)
+                if run.step % recipe.log_every == 0 or validation:
+                    log.write(run.step, stage.name, numbers | validation)
+                if run.step % recipe.save_every == 0 or last:
+                    _save(run, folder)
+                if report is not None:
+                    report(Progress(run.step, recipe.steps, stage.name, numbers, validation))
+            if last:
+                break
+            begun = time.monotonic()
+    if stop.is_set():
+        raise KeyboardInterrupt
+    return folder / ("best.safetensors" if recipe.held_out else "last.safetensors")
+
+
+def _columns(recipe: Recipe) -> list[str]:
+    losses = dict.fromkeys(name for stage in recipe.stages for name in stage.losses)
+    return ["loss", *losses, "gradient", "lr", "skipped", "pictures_per_second", "waiting", *recipe.held_out]
+
+
+def _validate(run: Run, held_out: dict[str, list[Pair]], log: Log) -> dict[str, float]:
+    """Mean PSNR of every set under the protocol "strict", and pictures of the first scenes of each."""
+    scores, shown = {}, []
+    for name, pairs in held_out.items():
+        values = []
+        for number, pair in enumerate(pairs):
+            low, target = np.split(load_pair(pair).numpy(), 2, axis=2)
+            restored = run.restore(low)
+            values.append(psnr(*PROTOCOLS["strict"].prepare(restored, target)))
+            if number < max(_SCENES_SHOWN // len(held_out), 1):
+                shown.append((low, restored, target))
+        scores[name] = sum(values) / len(values)
+    if shown:
+        log.show(run.step, shown)
+    return scores
+
+
+def _keep_best(run: Run, folder: Path, validation: dict[str, float]) -> None:
+    if validation and (score := sum(validation.values()) / len(validation)) > run.best:
+        run.best = score
+        _written(folder, lambda: save_weights(run.average.module, folder / "best.safetensors"))
+
+
+def _save(run: Run, folder: Path) -> None:
+    _written(folder, lambda: save_state(run.state(), folder / "state.pt"))
+    _written(folder, lambda: save_weights(run.average.module, folder / "last.safetensors"))
+
+
+def _written(folder: Path, write: Callable[[], None]) -> None:
     try:
-        while run.step < len(schedule) and time.monotonic() - begun < minutes * 60:
-            stage, step = schedule[run.step]
-            clock = time.monotonic()
-            low, target = batches.draw(stage, run.step)
-            lr = learning_rate(stage, step)
-            loss = run.update(low, target, stage, lr)
-            run.step += 1
-            rate = len(low) / (time.monotonic() - clock)
-            last = run.step == len(schedule)
-            validation = None
-            if run.step % recipe.validate_every == 0 or last:
-                validation = run.validate(held_out)
-                score = sum(validation.values()) / len(validation)
-                if score > run.best:
-                    run.best = score
-                    run.save_weights("best")
-            if run.step % recipe.save_every == 0 or last:
-                run.save()
-            progress = Progress(run.step, len(schedule), stage.name, loss, lr, rate, validation)
-            log.write(progress)
-            report(progress)
+        write()
+    except (OSError, SafetensorError, LightwellError) as error:
+        raise TrainingError(f"{error}; the checkpoint before is whole: make room in {folder}, then --resume") from error
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrainingError(f"cannot make the folder {folder}: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def _processes() -> Iterator[tuple[torch.device, int, int]]:
+    """This process's device, its number and how many there are."""
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    if "RANK" not in os.environ:
+        yield accelerator or torch.device("cpu"), 0, 1
+        return
+    device = torch.device(accelerator.type, int(os.environ["LOCAL_RANK"])) if accelerator else torch.device("cpu")
+    if accelerator:
+        torch.accelerator.set_device_index(device.index)
+    # The others wait while the first one validates.
+    dist.init_process_group(timeout=timedelta(hours=2))
+    try:
+        yield device, dist.get_rank(), dist.get_world_size()
     finally:
-        run.save()
-    return folder / "best.safetensors"
+        dist.destroy_process_group()
 
 
-def _schedule(stages: Iterable[Stage]) -> list[tuple[Stage, int]]:
-    return [(stage, step) for stage in stages for step in range(stage.steps)]
+def _anywhere(flag: bool) -> bool:
+    """Whether a flag is up in any of the processes."""
+    if not dist.is_initialized():
+        return flag
+    votes: list[bool | None] = [None] * dist.get_world_size()
+    dist.all_gather_object(votes, flag)
+    return any(votes)
 
 
-class _Log:
-    def __init__(self, path: Path) -> None:
-        self.path = path
+@contextlib.contextmanager
+def _stop_on_signal() -> Iterator[threading.Event]:
+    """An event that is set by Ctrl-C or SIGTERM; a second Ctrl-C interrupts at once."""
+    stop = threading.Event()
 
-    def write(self, progress: Progress) -> None:
-        new = not self.path.exists()
-        with self.path.open("a", newline="") as file:
-            writer = csv.writer(file)
-            if new:
-                writer.writerow(["step", "stage", "loss", "lr", "pictures_per_second", "val_seen", "val_unseen"])
-            scores = progress.validation or {}
-            writer.writerow(
-                [
-                    progress.step,
-                    progress.stage,
-                    f"{progress.loss:.5f}",
-                    f"{progress.lr:.3g}",
-                    f"{progress.pictures_per_second:.2f}",
-                    *(f"{scores[name]:.3f}" if name in scores else "" for name in ("val_seen", "val_unseen")),
-                ]
-            )
+    def ask(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            signal.default_int_handler(number, frame)
+        stop.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _ahead(batches: Iterator[Batch]) -> Generator[Batch]:
+    """Draws the next batch while the device works on this one."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = pool.submit(next, batches, None)
+            yield batch
+
+
+@contextlib.contextmanager
+def _explained(stage: Stage, low: Tensor, state: Path) -> Iterator[None]:
+    """Says which setting to lower when memory does not suffice."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "allocate memory" not in str(error):
+            raise
+        n, _, height, width = low.shape
+        whole = f"; {state} is whole, go on with --resume" if state.exists() else ""
+        raise TrainingError(
+            f"out of memory in stage {stage.name!r} at {n} pictures of {height}x{width}: lower its batch or size "
+            f"(--set stages.views.batch={max(n // 2, 1)}){whole}"
+        ) from error

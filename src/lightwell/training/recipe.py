@@ -2,14 +2,54 @@
 
 from __future__ import annotations
 
+import ast
+import dataclasses
+import pkgutil
+import runpy
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
+from importlib import import_module
 from pathlib import Path
+from typing import Any, Literal
 
+import torch
+from torch import Tensor, nn
+
+from lightwell import recipes
 from lightwell.data.degrade import Degradation
 from lightwell.data.views import View
+from lightwell.errors import LightwellError, RecipeError
 from lightwell.losses import LOSSES
 
-__all__ = ["Recipe", "Stage"]
+__all__ = ["Objective", "Recipe", "Stage", "Turn", "list_recipes", "load_recipe", "override", "restoration"]
+
+Objective = Callable[[nn.Module, Tensor, Tensor, Mapping[str, float]], dict[str, Tensor]]
+"""Computes the losses that a turn learns from: ``(net, low, target, weights)`` to unweighted values by name."""
+
+
+def restoration(net: nn.Module, low: Tensor, target: Tensor, losses: Mapping[str, float]) -> dict[str, Tensor]:
+    """Losses between what the network makes of the dark picture and its target."""
+    outputs = net(low, side=True) if "guide" in losses else (net(low),)
+    with torch.autocast(low.device.type, enabled=False):
+        return {name: LOSSES[name](outputs[1 if name == "guide" else 0].float(), target) for name in losses}
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One update: a step takes the turns of its stage one after the other, on the same batch.
+
+    One turn trains a network, or a part of it on top of frozen parts; two turns that learn different parts from
+    different objectives play against each other.
+
+    Args:
+        objective: computes some of the stage's losses.
+        learns: how the names of the parameters that learn begin. All others are frozen, their modules in evaluation
+            mode, but gradients pass through them.
+    """
+
+    objective: Objective = restoration
+    learns: tuple[str, ...] = ("",)
 
 
 @dataclass(frozen=True)
@@ -20,12 +60,16 @@ class Stage:
         name: shown in logs.
         steps: optimiser steps.
         views: ways to cut training pictures; each step draws one.
-        losses: weight of each loss, by its name in ``lightwell.losses.LOSSES``.
+        losses: weight of each loss, by its name in ``lightwell.losses.LOSSES`` or of the turns' own objectives.
         lr: learning rate after the warm-up.
         lr_end: learning rate at the end, reached along a cosine; equal to ``lr`` by default, which keeps it constant.
         warmup: steps over which the learning rate rises from zero.
         synthetic: share of each batch that is made from good photographs by ``degradation``.
         exposure: standard deviation in stops of the shift of a real dark picture's exposure, cut at three.
+        turns: what learns from what.
+
+    Raises:
+        RecipeError: when a loss is unknown, or there are no steps or views.
     """
 
     name: str
@@ -37,11 +81,14 @@ class Stage:
     warmup: int = 100
     synthetic: float = 0.0
     exposure: float = 0.4
+    turns: tuple[Turn, ...] = (Turn(),)
 
     def __post_init__(self) -> None:
-        unknown = sorted(set(self.losses) - set(LOSSES))
-        if unknown:
-            raise ValueError(f"stage {self.name!r}: unknown losses {unknown}: choose from {sorted(LOSSES)}")
+        if self.steps < 1 or not self.views:
+            raise RecipeError(f"stage {self.name!r} needs at least one step and one view")
+        if all(turn.objective is restoration for turn in self.turns):
+            for name in self.losses:
+                _known("loss", name, LOSSES)
 
 
 @dataclass(frozen=True)
@@ -52,14 +99,23 @@ class Recipe:
         name: names the run's folder and the shipped model.
         model: a name of ``lightwell.models.list_models()``.
         stages: run one after the other.
-        data: folder that holds ``lol_v1`` (``our485`` and ``eval15`` in it) and ``photographs``.
+        data: folder that holds the sets.
+        pairs: sets of real pairs, named as for ``lightwell.data.public.find_set``, and their shares in a batch.
+        photographs: folder in ``data`` of good photographs to degrade.
+        held_out: sets to validate on; the weights that do best on average over the sets are kept.
+        allow_overlap: go on when ``held_out`` shares pictures with ``pairs``.
         start: weights to start from; fresh ones by default.
         seed: decides everything that is drawn.
-        weight_decay: of AdamW, on convolution kernels only.
+        weight_decay: of AdamW, on convolution kernels and matrices only.
         betas: of AdamW.
         clip: largest norm of the gradient.
         ema: decay of the averaged weights once warmed up.
-        gates: first values of (beta, gamma); at zero nothing inside a block learns at first.
+        gates: first values of DarkIR's (beta, gamma); at zero nothing inside a block learns at first.
+        precision: of the networks' arithmetic; parameters, losses and spectra stay float32. Bfloat16 pays on GPUs.
+        compile: run the network through ``torch.compile``.
+        memory: up to how many GB of pictures are kept on the training device; more are read from the disk as needed.
+        workers: processes that read them.
+        log_every: steps between lines of the log.
         validate_every: steps between validations.
         save_every: steps between checkpoints.
         degradation: how synthetic pairs are made.
@@ -69,6 +125,10 @@ class Recipe:
     model: str
     stages: tuple[Stage, ...]
     data: Path = Path("data")
+    pairs: dict[str, float] = field(default_factory=lambda: {"lol_v1:train": 1.0})
+    photographs: str = "photographs"
+    held_out: tuple[str, ...] = ("lol_v1:val_seen", "lol_v1:val_unseen")
+    allow_overlap: bool = False
     start: Path | None = None
     seed: int = 0
     weight_decay: float = 1e-3
@@ -76,6 +136,117 @@ class Recipe:
     clip: float = 1.0
     ema: float = 0.999
     gates: tuple[float, float] = (0.1, 0.02)
+    precision: Literal["float32", "bfloat16"] = "float32"
+    compile: bool = False
+    memory: float = 8.0
+    workers: int = 4
+    log_every: int = 10
     validate_every: int = 1000
     save_every: int = 250
     degradation: Degradation = field(default_factory=Degradation)
+
+    def __post_init__(self) -> None:
+        if not self.stages:
+            raise RecipeError(f"recipe {self.name!r} needs at least one stage")
+        if self.precision not in ("float32", "bfloat16"):
+            raise RecipeError(f"precision is float32 or bfloat16, not {self.precision!r}")
+
+    @property
+    def steps(self) -> int:
+        """Steps of all stages."""
+        return sum(stage.steps for stage in self.stages)
+
+    def at(self, step: int) -> tuple[Stage, int]:
+        """The stage that a step of the run falls into, and its number in that stage."""
+        for stage in self.stages:
+            if step < stage.steps:
+                return stage, step
+            step -= stage.steps
+        raise IndexError(step)
+
+
+def list_recipes() -> list[str]:
+    """Names of the shipped recipes."""
+    return [module.name.replace("_", "-") for module in pkgutil.iter_modules(recipes.__path__)]
+
+
+def load_recipe(name: str) -> Recipe:
+    """A shipped recipe by name, or the variable ``recipe`` of a Python file, which is run.
+
+    Raises:
+        RecipeError: when there is none, or it is wrong.
+    """
+    if name.endswith(".py"):
+        try:
+            recipe = runpy.run_path(name).get("recipe")
+        except LightwellError:
+            raise
+        except Exception as error:
+            raise RecipeError(f"{name}: {error}") from error
+    else:
+        _known("recipe", name, list_recipes())
+        recipe = import_module(f"lightwell.recipes.{name.replace('-', '_')}").recipe
+    if not isinstance(recipe, Recipe):
+        raise RecipeError(f"{name}: does not set the variable `recipe` to a Recipe")
+    return recipe
+
+
+def override(recipe: Recipe, assignments: Iterable[str]) -> Recipe:
+    """A recipe with some of its settings replaced.
+
+    Args:
+        recipe: what to start from.
+        assignments: ``key=value`` each. A dotted key reaches inside: ``stages.0.lr=1e-4`` the first stage's,
+            ``stages.lr=1e-4`` every stage's, ``stages.losses.edge=10``, ``degradation.blur_chance=0.5``.
+
+    Raises:
+        RecipeError: when a key is misspelt or a value is of the wrong kind.
+    """
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals:
+            raise RecipeError(f"a setting is key=value, not {assignment!r}")
+        recipe = _replaced(recipe, key.split("."), text)
+    return recipe
+
+
+def _replaced(node: Any, keys: Sequence[str], text: str) -> Any:
+    key, rest = keys[0], keys[1:]
+    if isinstance(node, tuple):
+        if not key.isdigit():
+            return tuple(_replaced(entry, keys, text) for entry in node)
+        _known("entry", key, map(str, range(len(node))))
+        return tuple(_replaced(e, rest, text) if i == int(key) else e for i, e in enumerate(node))
+    if isinstance(node, dict):
+        return {**node, key: _parsed(key, "float", text, 0.0)}
+    fields = {entry.name: entry for entry in dataclasses.fields(node)} if dataclasses.is_dataclass(node) else {}
+    _known(f"setting of a {type(node).__name__}", key, fields)
+    current = getattr(node, key)
+    return dataclasses.replace(
+        node, **{key: _replaced(current, rest, text) if rest else _parsed(key, str(fields[key].type), text, current)}
+    )
+
+
+def _parsed(key: str, annotation: str, text: str, current: object) -> object:
+    """A value from the command line, of the kind that the setting has now."""
+    if "Path" in annotation:
+        return Path(text)
+    try:
+        value = ast.literal_eval({"true": "True", "false": "False"}.get(text, text))
+    except (ValueError, SyntaxError):
+        value = text
+    if isinstance(current, float) and type(value) is int:
+        value = float(value)
+    fits = type(value) is type(current) or (None in (value, current) and "None" in annotation)
+    if not fits or (isinstance(current, tuple) and any(map(dataclasses.is_dataclass, current))):
+        raise RecipeError(f"{key}={text}: not like its value now, {current!r}")
+    return value
+
+
+def _known(kind: str, name: str, names: Iterable[str]) -> None:
+    """Refuses a misspelt name with the one that is meant, or the choice."""
+    names = sorted(names)
+    if name not in names:
+        close = get_close_matches(name, names, 1)
+        hint = f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(names)}"
+        raise RecipeError(f"there is no {kind} {name!r}: {hint}")

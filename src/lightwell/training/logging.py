@@ -1,0 +1,62 @@
+"""What a run leaves to read: ``log.csv``, TensorBoard's files and pictures of held-out scenes."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from torch.utils.tensorboard import SummaryWriter
+
+from lightwell.picture import Picture
+
+__all__ = ["Log"]
+
+_TILE = (300, 200)
+
+
+class Log:
+    """The log of a run in its folder. Lines after the step that a run resumes from are dropped.
+
+    Args:
+        folder: the run's folder.
+        columns: names of the numbers that a line can have, besides the step and the stage.
+        step: what the run has done so far.
+    """
+
+    def __init__(self, folder: Path, columns: Sequence[str], step: int) -> None:
+        self.folder = folder
+        self.board = SummaryWriter(folder / "tensorboard", purge_step=step + 1)
+        path = folder / "log.csv"
+        kept: list[dict[str, Any]] = []
+        if step and path.exists():
+            with path.open(newline="") as file:
+                kept = [line for line in csv.DictReader(file) if int(line["step"]) <= step]
+        self._file = path.open("w", newline="")
+        self._lines = csv.DictWriter(self._file, ["step", "stage", *columns], extrasaction="ignore")
+        self._lines.writeheader()
+        self._lines.writerows(kept)
+
+    def write(self, step: int, stage: str, numbers: Mapping[str, float]) -> None:
+        """One line of numbers."""
+        self._lines.writerow({"step": step, "stage": stage} | {key: f"{value:.6g}" for key, value in numbers.items()})
+        self._file.flush()
+        for key, value in numbers.items():
+            self.board.add_scalar(key, value, step)
+
+    def show(self, step: int, scenes: Sequence[Sequence[NDArray[np.uint8]]]) -> None:
+        """Pictures of scenes, one scene a row: the dark picture, the restored one, the target."""
+        rows = [[np.asarray(Image.fromarray(picture).resize(_TILE)) for picture in scene] for scene in scenes]
+        sheet = np.concatenate([np.concatenate(row, 1) for row in rows])
+        pictures = self.folder / "pictures"
+        pictures.mkdir(exist_ok=True)
+        Picture(sheet).write(pictures / f"{step:07d}.png")
+        self.board.add_image("held out", sheet, step, dataformats="HWC")
+
+    def close(self) -> None:
+        self._file.close()
+        self.board.close()
