@@ -89,6 +89,7 @@ def test_bit_depths_may_be_mixed(metric: Any, photo: Array) -> None:
     expected = metric(photo, other)
     assert metric(photo.astype(np.uint16) * 257, other) == pytest.approx(expected, abs=1e-6)
     assert metric(photo / 255, other.astype(np.uint16) * 257) == pytest.approx(expected, abs=1e-6)
+    assert metric((photo.astype(np.uint16) * 257).astype(">u2"), other) == pytest.approx(expected, abs=1e-6)
     assert metric(photo / np.float32(255), other) == pytest.approx(expected, abs=1e-6)
 
 

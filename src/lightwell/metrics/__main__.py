@@ -34,7 +34,7 @@ def download(names: Annotated[list[str], typer.Argument(help=f"Of {', '.join(_FI
 @app.command("fit-niqe")
 def fit(
     folder: Annotated[Path, typer.Argument(help="Good photographs, at least 192x96 pixels each.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="An .npz file, named as the scores shall be called.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="An .npz file; scores go by its name.")],
 ) -> None:
     """Fits NIQE's parameters on a folder of undistorted photographs.
 
@@ -44,7 +44,10 @@ def fit(
     if not paths:
         raise DataError(f"no pictures in {folder}")
     pictures = (np.asarray(Image.open(path).convert("RGB")) for path in paths)
-    fit_niqe(pictures, output.stem).save(output)
+    try:
+        fit_niqe(pictures, output.name).save(output)
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot fit on the pictures of {folder}: {error}") from error
     typer.echo(f"{output}: fitted on {len(paths)} photographs")
 
 

@@ -40,7 +40,7 @@ def check(picture: Array, name: str = "picture") -> Array:
             raise ValueError(
                 f"{name} holds floats from {low:g} to {high:g}; taken are floats in [0, 1]: clip or scale it"
             )
-    elif picture.dtype not in (np.uint8, np.uint16):
+    elif picture.dtype.name not in ("uint8", "uint16"):
         raise ValueError(f"{name} is of type {picture.dtype}; taken are uint8, uint16 and floats in [0, 1]")
     return picture
 

@@ -72,7 +72,7 @@ def load_niqe(source: str | PathLike[str] = "published") -> NiqeParameters:
     path = PUBLISHED.find() if source == "published" else Path(source)
     if not path.is_file():
         raise WeightsError(f"no NIQE parameters at {path}: give 'published', '{OWN}' or the path of an .npz file")
-    return _read(path, "published" if PUBLISHED.matches(path) else path.stem)
+    return _read(path, "published" if PUBLISHED.matches(path) else path.name)
 
 
 def _read(path: Path, name: str) -> NiqeParameters:
