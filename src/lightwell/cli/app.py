@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 import lightwell
-from lightwell.cli import detect_eval, doctor, evaluate, models, restore
+from lightwell.cli import degrade, detect_eval, doctor, evaluate, models, restore
 from lightwell.errors import LightwellError
 
 __all__ = ["app", "main"]
@@ -29,6 +29,7 @@ app.command("models", short_help="List the shipped models, or print the card of 
 app.command("doctor", short_help="Say what is installed, what will run, and whether it computes the same.")(
     doctor.doctor
 )
+app.command("degrade", short_help="Make dark, noisy, blurred copies of good photographs.")(degrade.degrade)
 app.command("evaluate", short_help="Measure restored pictures and write a report.")(evaluate.evaluate)
 app.command("detect-eval", short_help="Run an object detector before and after restoring.")(detect_eval.detect_eval)
 

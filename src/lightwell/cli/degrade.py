@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import os
-import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from lightwell.picture import Picture
 
 __all__ = ["degrade"]
 
@@ -19,18 +15,42 @@ def degrade(
     inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Good photographs: files or folders.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where copies go; made if missing.")],
     seed: Annotated[int, typer.Option(help="The same seed and file name give the same picture.")] = 0,
+    coco: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            metavar="FILE",
+            help="COCO annotations of INPUT, one folder: makes a detection set of low/, high/ and annotations.json.",
+        ),
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="With --coco: so many pictures, drawn by the seed.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace copies that exist.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only errors.")] = False,
 ) -> None:
     """[bold]lightwell degrade photographs -o night --seed 7[/bold]
 
+    [bold]lightwell degrade val2017 --coco instances_val2017.json --count 1000 -o coco1000[/bold]
+
     Make dark, noisy, blurred copies of good photographs, as a camera would take them in the dark. Names, folders and
     metadata are kept, so photographs and copies are pairs to train and measure on. Exit status: 0 all made, 1 some
     failed, 2 the call is wrong.
     """
+    from lightwell.data.coco import darken_coco
     from lightwell.data.folders import find_pictures
+    from lightwell.data.night import night_of
     from lightwell.errors import LightwellError
     from lightwell.picture import read
+
+    if coco is not None:
+        if len(inputs) != 1 or not inputs[0].is_dir() or overwrite:
+            raise typer.BadParameter("--coco takes one folder of pictures and makes a new set, without --overwrite")
+        darken_coco(coco, inputs[0], output, seed=seed, count=count, done=(lambda _: None) if quiet else typer.echo)
+        return
+    if count is not None:
+        raise typer.BadParameter("--count goes with --coco")
 
     jobs: dict[Path, Path] = {}  # by output
     for source in inputs:
@@ -51,7 +71,7 @@ def degrade(
     failed = False
     for copy, path in jobs.items():
         try:
-            night = _degraded(read(path), zlib.crc32(f"{seed}/{path.name}".encode()))
+            night = night_of(read(path), seed, path.name)
             copy.parent.mkdir(parents=True, exist_ok=True)
             notes = night.write(copy)
         except (LightwellError, OSError) as error:
@@ -62,22 +82,3 @@ def degrade(
             typer.echo(f"{path} -> {copy}" + "".join(f" ({note})" for note in notes))
     if failed:
         raise typer.Exit(1)
-
-
-def _degraded(picture: Picture, seed: int) -> Picture:
-    """The picture, at 8 bits and in colour, with all else it says of itself."""
-    from dataclasses import replace
-
-    import numpy as np
-    import torch
-
-    from lightwell.data.degrade import Degradation
-    from lightwell.data.degrade import degrade as darken
-
-    height, width = picture.size
-    scale = 2**picture.bits - 1
-    target = torch.tensor(picture.pixels.astype(np.float32) / scale).permute(2, 0, 1).expand(1, 3, height, width)
-    shots = Degradation().sample(1, torch.Generator().manual_seed(seed))
-    low = (darken(target, shots)[0] * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
-    alpha = None if picture.alpha is None else (picture.alpha // (scale // 255)).astype(np.uint8)
-    return replace(picture, pixels=low, alpha=alpha)
