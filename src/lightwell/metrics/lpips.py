@@ -120,7 +120,8 @@ class Lpips:
 
 
 def _unit(features: Tensor) -> Tensor:
-    return features / (features.square().sum(1, keepdim=True).sqrt() + 1e-10)
+    # The root has no gradient where a pixel has no features at all; a loss needs one.
+    return features / (features.square().sum(1, keepdim=True).clamp_min(1e-20).sqrt() + 1e-10)
 
 
 def load_lpips(
