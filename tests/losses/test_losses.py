@@ -12,6 +12,7 @@ from lightwell import losses
 from lightwell.errors import WeightsError
 from lightwell.losses.color import hue_degrees
 from lightwell.losses.edge import laplacian
+from lightwell.metrics.lpips import _NETS, Lpips
 
 
 def picture(*values: float) -> Tensor:
@@ -35,9 +36,25 @@ class TinyFeatures(nn.Module):
         return found
 
 
+def random_lpips(scale: float) -> Lpips:
+    """LPIPS on AlexNet's layers with random kernels."""
+    torch.manual_seed(0)
+    kernels, linear, channels = {}, [], 3
+    for part in _NETS["alex"]:
+        for number, outputs, window, _, _ in part.convolutions:
+            weight = torch.randn(outputs, channels, window, window, dtype=torch.float64) / (channels * window**2) ** 0.5
+            kernels[number] = (scale * weight, torch.zeros(outputs, dtype=torch.float64))
+            channels = outputs
+        linear.append(torch.rand(1, channels, 1, 1, dtype=torch.float64))
+    return Lpips("alex", kernels, tuple(linear))
+
+
 def call(name: str, restored: Tensor, target: Tensor) -> Tensor:
     if name == "perceptual":
         return losses.perceptual(restored, target, TinyFeatures().to(restored.dtype))
+    if name == "lpips":
+        grown = (nn.functional.interpolate(x, (40, 44), mode="bilinear") for x in (restored, target))
+        return losses.lpips(*grown, random_lpips(1.5))
     return losses.LOSSES[name](restored, target)
 
 
@@ -120,10 +137,19 @@ def test_perceptual_weighs_the_five_slices() -> None:
 def test_perceptual_without_weights_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     # A proxy that refuses connections, and an empty cache: what a machine without a network looks like.
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("LIGHTWELL_CACHE", str(tmp_path))
     losses.features.vgg19_features.cache_clear()
-    with pytest.raises(WeightsError, match=r"vgg19-dcbb9e9d\.pth"):
+    with pytest.raises(WeightsError, match=r"put the file at .*vgg19-dcbb9e9d\.pth.*leave the loss 'perceptual' out"):
         losses.perceptual(picture(0.5), picture(0.4))
+    with pytest.raises(WeightsError, match=r"vgg16-397923af\.pth"):
+        losses.lpips(picture(0.5), picture(0.4))
+
+
+def test_lpips_has_a_gradient_where_the_network_sees_nothing() -> None:
+    x = torch.rand(1, 3, 40, 44, dtype=torch.float64, requires_grad=True)
+    losses.lpips(x, torch.rand(1, 3, 40, 44, dtype=torch.float64), random_lpips(0.0)).backward()
+    assert x.grad is not None
+    assert torch.isfinite(x.grad).all()
 
 
 def test_vgg19_has_the_published_layers() -> None:

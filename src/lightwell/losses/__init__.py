@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lightwell.losses.color import color_angle, hue
 from lightwell.losses.edge import edge
-from lightwell.losses.features import feature_matching, perceptual
+from lightwell.losses.features import feature_matching, lpips, perceptual
 from lightwell.losses.frequency import frequency
 from lightwell.losses.pixel import charbonnier, guide, l1, l2, log_mse, region_l1
 from lightwell.losses.ssim import ssim
@@ -28,6 +28,7 @@ __all__ = [
     "l1",
     "l2",
     "log_mse",
+    "lpips",
     "perceptual",
     "region_l1",
     "ssim",
@@ -45,5 +46,6 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "edge": edge,
     "frequency": frequency,
     "perceptual": perceptual,
+    "lpips": lpips,
     "guide": guide,
 }

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
-from urllib.error import URLError
 
 import torch
 from torch import Tensor, nn
 
 from lightwell.errors import WeightsError
+from lightwell.metrics.lpips import Lpips, load_lpips
+from lightwell.metrics.published import Published, cache
 
-__all__ = ["feature_matching", "perceptual", "vgg19_features"]
+__all__ = ["VGG19", "feature_matching", "lpips", "perceptual", "vgg19_features"]
 
-# The name carries the first digits of the file's SHA-256, which torch.hub checks after a download.
-_VGG19_URL = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
+VGG19 = Published(
+    name="vgg19-dcbb9e9d.pth",
+    what="VGG19's weights",
+    url="https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
+    sha256="dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44",
+    most=580_000_000,
+)
 _VGG19_WIDTHS = (64, 64, 0, 128, 128, 0, 256, 256, 256, 256, 0, 512, 512, 512, 512, 0, 512)  # 0: halve the size
 _FIRST_RELUS = (1, 6, 11, 20, 29)
 _PERCEPTUAL_WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
@@ -63,24 +68,40 @@ class _VGG19(nn.Module):
 
 @lru_cache(maxsize=1)
 def vgg19_features(device: torch.device) -> nn.Module:
-    """VGG19 trained on ImageNet, as far as :func:`perceptual` needs it.
+    """VGG19 trained on ImageNet, as far as :func:`perceptual` needs it; downloaded once if it is not in the cache.
 
     Raises:
-        WeightsError: when the weights lie in no file and cannot be fetched.
+        WeightsError: when the weights are not there and cannot be fetched, or are not the published ones.
     """
-    path = Path(torch.hub.get_dir(), "checkpoints", _VGG19_URL.rsplit("/", 1)[1])
     try:
-        state = torch.hub.load_state_dict_from_url(
-            _VGG19_URL, map_location=device, progress=False, check_hash=True, weights_only=True
-        )
-    except (URLError, OSError, RuntimeError) as error:
+        path = VGG19.download()
+    except WeightsError as error:
         raise WeightsError(
-            f"the perceptual loss needs VGG19's weights, which could not be fetched ({error}): put {_VGG19_URL} at "
-            f"{path}, or leave the loss 'perceptual' out"
+            f"the perceptual loss: {error}; put the file at {cache() / VGG19.name}, or leave the loss 'perceptual' out"
         ) from error
+    state = torch.load(path, map_location=device, weights_only=True)
     net = _VGG19().to(device).requires_grad_(False).eval()
     net.load_state_dict({key: value for key, value in state.items() if key in net.state_dict()})
     return net
+
+
+@lru_cache(maxsize=1)
+def _lpips(device: torch.device) -> Lpips:
+    return load_lpips("vgg", device=str(device))
+
+
+def lpips(restored: Tensor, target: Tensor, model: Lpips | None = None) -> Tensor:
+    """Mean LPIPS over pictures, as :func:`lightwell.metrics.lpips.lpips` on VGG-16.
+
+    Args:
+        restored: ``(N, 3, H, W)`` in [0, 1], at least 32x32.
+        target: the same.
+        model: from :func:`lightwell.metrics.lpips.load_lpips`; by default the one in the cache.
+
+    Raises:
+        WeightsError: when the weights are not in the cache; the message says how to get them.
+    """
+    return (model or _lpips(restored.device)).distance(restored, target).mean()
 
 
 def perceptual(restored: Tensor, target: Tensor, vgg: nn.Module | None = None) -> Tensor:
