@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 import lightwell
-from lightwell.cli import degrade, detect_eval, doctor, evaluate, models, restore
+from lightwell.cli import degrade, detect_eval, doctor, evaluate, models, restore, train
 from lightwell.errors import LightwellError
 
 __all__ = ["app", "main"]
@@ -30,6 +30,7 @@ app.command("doctor", short_help="Say what is installed, what will run, and whet
     doctor.doctor
 )
 app.command("degrade", short_help="Make dark, noisy, blurred copies of good photographs.")(degrade.degrade)
+app.command("train", short_help="Train a network by a recipe.")(train.train)
 app.command("evaluate", short_help="Measure restored pictures and write a report.")(evaluate.evaluate)
 app.command("detect-eval", short_help="Run an object detector before and after restoring.")(detect_eval.detect_eval)
 
