@@ -266,7 +266,8 @@ def test_metadata_goes_from_every_format_to_every_format(source: str, target: st
         assert kept.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] == "N"
         assert image.info["icc_profile"] == profile
         # The pixels are upright, so no reader may turn them again.
-        assert image.info["xmp"] == XMP.replace(b'"6"', b'"1"')
+        assert b'dc:title="night"' in image.info["xmp"]
+        assert b'Orientation="6"' not in image.info["xmp"]
         if source != "WEBP" and target != "WEBP":  # WebP has no field for it
             assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)
         if target == "PNG":

@@ -27,8 +27,9 @@ GUIDE_SIDE = 1024
 # Shares of a tile's side: what neighbours have in common, and the reach of the correction to the guide.
 _OVERLAP = 1 / 8
 _REACH = 1 / 24
-# Below this contrast (variance of [0, 1] values) a tile is shifted to the guide rather than stretched to it.
-_CONTRAST = 4e-3
+# Below this contrast (variance of [0, 1] values) the slope is the ratio of the means, which is what exposure changes.
+_CONTRAST = 1e-3
+_BLACK = 1 / 64
 _SLOPES = 0.4, 2.5
 _STRIP_PIXELS = 1 << 20
 
@@ -178,7 +179,8 @@ def agree(piece: Floats, guide: Floats, corner: tuple[int, int], size: tuple[int
     seen_mean, wanted_mean = blur(seen), blur(wanted)
     covariance = blur(seen * wanted) - seen_mean * wanted_mean
     variance = blur(seen * seen) - seen_mean * seen_mean
-    slope = np.clip((covariance + _CONTRAST) / (np.maximum(variance, 0) + _CONTRAST), *_SLOPES)
+    gain = np.clip((wanted_mean + _BLACK) / np.maximum(seen_mean + _BLACK, _BLACK), *_SLOPES)
+    slope = np.clip((covariance + _CONTRAST * gain) / (np.maximum(variance, 0) + _CONTRAST), *_SLOPES)
     offset = wanted_mean - slope * seen_mean
     slope, offset = blur(slope), blur(offset)
     return piece * _separable(up_down, slope, up_across.T) + _separable(up_down, offset, up_across.T)
@@ -190,10 +192,10 @@ def _guide_maps(length: int, cells: int, start: int, stop: int) -> tuple[slice, 
     touched = slice(first, last)
     reduce = _area_weights(length, cells, start, stop)[touched]
     at = np.arange(first, last)
-    reach = (stop - start) * cells / length * _REACH
-    # Cells that the tile covers in part are seen in part, and count so.
+    reach = max(1.0, (stop - start) * cells / length * _REACH)
+    # Cells that the tile covers in part are seen in part, and count less.
     edges = np.clip(np.arange(first, last + 1) * length / cells, start, stop)
-    blur = np.exp(-0.5 * ((at[:, None] - at) / reach) ** 2) * np.diff(edges)
+    blur = np.exp(-0.5 * ((at[:, None] - at) / reach) ** 2) * np.diff(edges) ** 2
     blur /= blur.sum(axis=1, keepdims=True)
     place = np.clip((np.arange(start, stop) + 0.5) * cells / length - 0.5, first, last - 1)
     enlarge = np.maximum(0, 1 - np.abs(place[:, None] - at))  # linear between the cells' middles
