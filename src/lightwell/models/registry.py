@@ -7,7 +7,6 @@ that it can be loaded without being told what is in it.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import asdict
 from fnmatch import fnmatch
@@ -15,11 +14,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from lightwell import zoo
 from lightwell.errors import WeightsError
+from lightwell.picture import whole_file
 
 __all__ = ["create_model", "list_models", "load_weights", "register_model", "register_network", "save_weights"]
 
@@ -84,11 +84,15 @@ def create_model(name: str, pretrained: bool = False) -> nn.Module:
 
 
 def save_weights(net: nn.Module, path: Path) -> None:
-    """Writes a network's parameters and configuration; the file appears whole or not at all."""
+    """Writes a network's parameters and configuration; the file appears whole or not at all.
+
+    Raises:
+        PictureError: when the folder or the disk refuses.
+    """
     metadata = {"network": type(net).__name__.lower(), "config": json.dumps(asdict(net.config))}  # type: ignore[call-overload]
-    part = path.with_name(path.name + ".part")
-    save_file({key: value.contiguous() for key, value in net.state_dict().items()}, part, metadata)
-    os.replace(part, path)
+    state = {key: value.contiguous() for key, value in net.state_dict().items()}
+    with whole_file(path) as file:
+        file.write(save(state, metadata))
 
 
 def load_weights(path: Path) -> nn.Module:
