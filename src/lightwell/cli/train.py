@@ -51,10 +51,13 @@ def train(
     folder = output or Path("runs", chosen.name)
     console = Console(stderr=True, highlight=False, quiet=os.environ.get("RANK", "0") != "0")  # one of several speaks
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
+    done = 0
     with Bar(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("reading the data", total=None)
 
         def report(progress: Progress) -> None:
+            nonlocal done
+            done = progress.step
             numbers = progress.numbers
             words = f"{progress.stage}  loss {numbers['loss']:.4f}  {numbers['pictures_per_second']:.1f} pictures/s"
             if numbers["skipped"]:
@@ -67,7 +70,9 @@ def train(
         try:
             best = run(chosen, folder, minutes=minutes, resume=resume, report=report)
         except KeyboardInterrupt:
-            console.print(f"stopped; go on with --resume from {folder}")
+            console.print(f"stopped after step {done} of {chosen.steps}; go on with --resume")
             raise typer.Exit(130) from None
-    if best.exists():
+    if done < chosen.steps:
+        console.print(f"{minutes:g} minutes are up after step {done} of {chosen.steps}; go on with --resume")
+    else:
         console.print(str(best))

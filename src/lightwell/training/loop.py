@@ -34,7 +34,7 @@ from torch.optim.swa_utils import AveragedModel
 from lightwell.data.paired import Pair, load_pair
 from lightwell.data.public import find_set
 from lightwell.data.splits import refuse_overlap
-from lightwell.errors import LightwellError, RecipeError, TrainingError, WeightsError
+from lightwell.errors import PictureError, RecipeError, TrainingError, WeightsError
 from lightwell.metrics.protocols import PROTOCOLS
 from lightwell.metrics.psnr import psnr
 from lightwell.models import create_model, save_weights
@@ -353,18 +353,21 @@ def _validate(run: Run, held_out: dict[str, list[Pair]], log: Log) -> dict[str, 
 def _keep_best(run: Run, folder: Path, validation: dict[str, float]) -> None:
     if validation and (score := sum(validation.values()) / len(validation)) > run.best:
         run.best = score
-        _written(folder, lambda: save_weights(run.average.module, folder / "best.safetensors"))
+        with _told_of_checkpoint(folder):
+            save_weights(run.average.module, folder / "best.safetensors")
 
 
 def _save(run: Run, folder: Path) -> None:
-    _written(folder, lambda: save_state(run.state(), folder / "state.pt"))
-    _written(folder, lambda: save_weights(run.average.module, folder / "last.safetensors"))
+    with _told_of_checkpoint(folder):
+        save_state(run.state(), folder / "state.pt")
+        save_weights(run.average.module, folder / "last.safetensors")
 
 
-def _written(folder: Path, write: Callable[[], None]) -> None:
+@contextlib.contextmanager
+def _told_of_checkpoint(folder: Path) -> Iterator[None]:
     try:
-        write()
-    except (OSError, SafetensorError, LightwellError) as error:
+        yield
+    except PictureError as error:
         raise TrainingError(f"{error}; the checkpoint before is whole: make room in {folder}, then --resume") from error
 
 

@@ -230,7 +230,7 @@ def _replaced(node: Any, keys: Sequence[str], text: str) -> Any:
 def _parsed(key: str, annotation: str, text: str, current: object) -> object:
     """A value from the command line, of the kind that the setting has now."""
     if "Path" in annotation:
-        return Path(text)
+        return Path(text).expanduser()
     try:
         value = ast.literal_eval({"true": "True", "false": "False"}.get(text, text))
     except (ValueError, SyntaxError):
