@@ -183,7 +183,15 @@ def test_faults_of_the_data_and_of_the_call(pairs, tmp_path, run):
     assert run("evaluate", "--pred", pairs / "near", "--metric", "fsim", "-o", out)[0] == 2
     assert run("evaluate", "--pred", pairs / "near", "--metric", "beauty", "-o", out)[0] == 2
     (pairs / "near" / "0.png").unlink()
-    assert run("evaluate", "--pred", pairs / "near", "--high", pairs / "high", "-o", out)[0] == 1
+    code, said = run("evaluate", "--pred", pairs / "near", "--high", pairs / "high", "-o", out)
+    assert code == 1
+    assert "near lacks 0" in said
+    for name in ("1.jpg", "2.jpg"):
+        save(pairs / "far" / name, flat(3))
+    code, said = run("evaluate", "--pred", pairs / "far", "--high", pairs / "high", "-o", out)
+    assert code == 1
+    assert "1.png" in said
+    assert "2.png" in said
     assert not out.exists()
 
 
@@ -215,3 +223,16 @@ def test_a_model_that_does_nothing_scores_as_the_input(pairs, tmp_path, run):
         assert np.array_equal(
             load(tmp_path / "r" / "restored" / "nothing" / f"{name}.png"), load(pairs / "low" / f"{name}.png")
         )
+
+
+def test_one_picture_is_enough(tmp_path, run):
+    for name, level in (("low", 10), ("high", 100), ("pred", 90)):
+        save(tmp_path / name / "a.png", flat(level)[..., 0])
+    folders = ("--pred", tmp_path / "pred", "--low", tmp_path / "low", "--high", tmp_path / "high")
+    code, said = run("evaluate", *folders, "-o", tmp_path / "r")
+    assert code == 0
+    assert "28.13" in said
+    report = json.loads((tmp_path / "r" / "report.json").read_text())
+    means = report["methods"]["pred"]["means"]
+    assert means["psnr/strict"] == {"mean": pytest.approx(28.1308), "pictures": 1, "interval_95": None}
+    assert means["psnr/gtmean-gray"]["mean"] == "inf"

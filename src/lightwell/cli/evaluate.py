@@ -144,7 +144,7 @@ def _show(result: Evaluation) -> None:
     table = Table(title=f"{result.data}: mean over {len(result.names)} pictures")
     table.add_column("method")
     for column in result.columns:
-        table.add_column(f"{column.metric}\n{column.protocol}", justify="right")
+        table.add_column(f"{column.metric}\n{column.protocol}", justify="right", overflow="fold")
     for method, cells in mean_table(result):
         table.add_row(method.name, *(cell.mean for cell in cells))
     Console().print(table)

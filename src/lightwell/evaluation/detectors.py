@@ -15,6 +15,7 @@ from scipy.special import expit
 
 from lightwell.errors import WeightsError
 from lightwell.metrics.levels import Array
+from lightwell.session import cores
 
 __all__ = ["COCO_CLASSES", "HEADS", "Detections", "Detector", "Head", "overlaps", "suppress"]
 
@@ -151,10 +152,15 @@ class Detector:
         self._head, self._threshold = HEADS[head], threshold
         available = onnxruntime.get_available_providers()
         wanted = [provider for provider in ("CUDAExecutionProvider", "CPUExecutionProvider") if provider in available]
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = cores()
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 4  # what matters comes back as an exception
         try:
-            self._session = onnxruntime.InferenceSession(path, providers=wanted)
-        except Exception as error:  # onnxruntime's errors share no base class
-            raise WeightsError(f"{path}: not an ONNX file that onnxruntime runs ({error})") from error
+            self._session = onnxruntime.InferenceSession(path, options, providers=wanted)
+        except Exception as error:  # onnxruntime's own exceptions have no common base that it exports
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise WeightsError(f"{path}: not an ONNX file that onnxruntime runs ({reason})") from error
         self._input = self._session.get_inputs()[0]
         shape = self._input.shape
         sides = shape[1:3] if self._head.layout == "NHWC" else shape[2:4]
