@@ -230,7 +230,7 @@ def test_a_loss_that_nothing_computes_and_learners_that_do_not_exist(recipe: Rec
         run.update(*batch(run))
 
 
-def test_bfloat16_and_compile_settings_train(recipe: Recipe) -> None:
+def test_bfloat16_trains_with_parameters_in_float32(recipe: Recipe) -> None:
     run, plain = Run(replace(recipe, precision="bfloat16"), CPU), Run(recipe, CPU)
     numbers, expected = run.update(*batch(run)), plain.update(*batch(plain))
     assert numbers["loss"] == pytest.approx(expected["loss"], rel=0.05)

@@ -13,7 +13,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -44,7 +44,7 @@ from lightwell.training.checkpoint import load_state, save_state
 from lightwell.training.logging import Log
 from lightwell.training.recipe import Recipe, Stage
 
-__all__ = ["Progress", "Run", "learning_rate", "train"]
+__all__ = ["Progress", "Run", "learning_rate", "prefetched", "train"]
 
 _BAD_STEPS_IN_A_ROW = 20
 _SCENES_SHOWN = 4
@@ -299,7 +299,7 @@ def train(
         _make(folder)
         log = stack.enter_context(contextlib.closing(Log(folder, _columns(recipe), run.step))) if rank == 0 else None
         stop = stack.enter_context(_stop_on_signal())
-        ahead = stack.enter_context(contextlib.closing(_ahead(iter(batches.loader(run.step)))))
+        ahead = stack.enter_context(contextlib.closing(prefetched(batches.loader(run.step))))
         begun = time.monotonic()
         for low, target in ahead:
             waited = time.monotonic() - begun
@@ -426,8 +426,9 @@ def _stop_on_signal() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _ahead(batches: Iterator[Batch]) -> Generator[Batch]:
-    """Draws the next batch while the device works on this one."""
+def prefetched(batches: Iterable[Batch]) -> Generator[Batch]:
+    """The same batches, each drawn while the device works on the one before."""
+    batches = iter(batches)
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(next, batches, None)
         while (batch := coming.result()) is not None:
