@@ -193,9 +193,9 @@ def _guide_maps(length: int, cells: int, start: int, stop: int) -> tuple[slice, 
     reduce = _area_weights(length, cells, start, stop)[touched]
     at = np.arange(first, last)
     reach = max(1.0, (stop - start) * cells / length * _REACH)
-    # Cells that the tile covers in part are seen in part, and count less.
-    edges = np.clip(np.arange(first, last + 1) * length / cells, start, stop)
-    blur = np.exp(-0.5 * ((at[:, None] - at) / reach) ** 2) * np.diff(edges) ** 2
+    # A cell that the tile covers in part is another part than the guide's: it only counts where there is no whole one.
+    whole = (at * length >= start * cells) & ((at + 1) * length <= stop * cells)
+    blur = np.exp(-0.5 * ((at[:, None] - at) / reach) ** 2) * np.where(whole, 1, 1e-6)
     blur /= blur.sum(axis=1, keepdims=True)
     place = np.clip((np.arange(start, stop) + 0.5) * cells / length - 0.5, first, last - 1)
     enlarge = np.maximum(0, 1 - np.abs(place[:, None] - at))  # linear between the cells' middles
@@ -208,9 +208,11 @@ def _area_weights(length: int, cells: int, start: int, stop: int) -> Floats:
     pixels = np.arange(start, stop)
     shares = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
     shares = np.maximum(shares, 0)
-    return (shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-12)).astype(np.float32)
+    return np.asarray(shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-12), np.float32)
 
 
 def _separable(down: Floats, field: Floats, across: Floats) -> Floats:
     """``down @ field @ across`` for each channel of ``(h, w, 3)``."""
-    return np.einsum("ry,yxc,xk->rkc", down, field, across, optimize=["einsum_path", (0, 1), (0, 1)])
+    height, width, channels = field.shape
+    narrowed = (down @ field.reshape(height, width * channels)).reshape(-1, width, channels)
+    return np.ascontiguousarray(np.moveaxis(np.moveaxis(narrowed, 2, 0) @ across, 0, 2))
