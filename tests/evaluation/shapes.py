@@ -1,4 +1,4 @@
-"""A made-up detection set, squares and discs on noise, and a tiny detector trained on it."""
+"""A made-up detection set, squares and discs on noise, a tiny detector trained on it, and one that never looks."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
 import torch.nn.functional as F
+from onnx import TensorProto, helper, numpy_helper
 from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
@@ -103,3 +105,16 @@ def train_detector(path: Path, steps: int = 250) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own
         torch.onnx.export(net.eval(), (pictures[:1],), path, dynamo=False, opset_version=17)
+
+
+def save_constant(path: Path, shape: list[object], outputs: list[np.ndarray]) -> Path:
+    """A network that looks at nothing and always answers the same."""
+    picture = helper.make_tensor_value_info("images", TensorProto.FLOAT, shape)
+    nodes, infos = [], []
+    for i, output in enumerate(outputs):
+        constant = numpy_helper.from_array(output.astype(np.float32), f"value{i}")
+        nodes.append(helper.make_node("Constant", [], [f"out{i}"], value=constant))
+        infos.append(helper.make_tensor_value_info(f"out{i}", TensorProto.FLOAT, output.shape))
+    graph = helper.make_graph(nodes, "constant", [picture], infos)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path

@@ -150,3 +150,26 @@ def test_the_command_before_and_after(trained, tmp_path, run):
     assert code == 1
     assert "brightened lacks 1 pictures" in said
     assert not (tmp_path / "s").exists()
+
+
+def test_the_command_on_exdark(tmp_path, run):
+    """Two bicycles, of which a detector that always says the same finds one at an overlap of one."""
+    for name in ("1", "2"):
+        for folder in ("raw", "restored"):
+            path = tmp_path / folder / "Bicycle" / f"{name}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (64, 64)).save(path)
+    (tmp_path / "truth" / "Bicycle").mkdir(parents=True)
+    for name, box in (("1", "10 20 16 8"), ("2", "40 40 16 8")):
+        text = f"% bbGt version=3\nBicycle {box} 0 0 0 0 0 0 0\n"
+        (tmp_path / "truth" / "Bicycle" / f"{name}.png.txt").write_text(text)
+    output = np.zeros((1, 84, 1))
+    output[0, [0, 1, 2, 3, 5], 0] = [18, 24, 16, 8, 0.9]  # COCO's class 1
+    shapes.save_constant(tmp_path / "d.onnx", [1, 3, 64, 64], [output])
+    words = ["detect-eval", "--images", tmp_path / "raw", "--annotations", tmp_path / "truth", "--head", "yolov8"]
+    words += ["--detector", tmp_path / "d.onnx", "--pred", tmp_path / "restored", "-o", tmp_path / "r"]
+    assert run(*words)[0] == 0
+    rows = json.loads((tmp_path / "r" / "report.json").read_text())["rows"]
+    assert rows["raw"] == rows["restored"]
+    assert (rows["raw"]["precision"], rows["raw"]["recall"], rows["raw"]["mean IoU"]) == (0.5, 0.5, 1)
+    assert list(rows["raw"]["AP@50 by class"]) == ["bicycle"]

@@ -8,22 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
+from shapes import save_constant
 
 from lightwell.errors import WeightsError
 from lightwell.evaluation.detectors import COCO_CLASSES, HEADS, Detector, overlaps, suppress
-
-
-def save_constant(path: Path, shape: list[object], outputs: list[np.ndarray]) -> Path:
-    """A network that looks at nothing and always answers the same."""
-    picture = helper.make_tensor_value_info("images", TensorProto.FLOAT, shape)
-    nodes, infos = [], []
-    for i, output in enumerate(outputs):
-        constant = numpy_helper.from_array(output.astype(np.float32), f"value{i}")
-        nodes.append(helper.make_node("Constant", [], [f"out{i}"], value=constant))
-        infos.append(helper.make_tensor_value_info(f"out{i}", TensorProto.FLOAT, output.shape))
-    graph = helper.make_graph(nodes, "constant", [picture], infos)
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
-    return path
 
 
 def save_colour_meter(path: Path, layout: str) -> Path:
