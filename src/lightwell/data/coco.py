@@ -17,10 +17,10 @@ import numpy as np
 import lightwell
 from lightwell.data.annotations import Coco, pictures_of, read_coco
 from lightwell.data.degrade import Degradation
-from lightwell.data.folders import find_pictures
+from lightwell.data.folders import find_pictures, read_named
 from lightwell.data.night import night_of
-from lightwell.errors import DataError, PictureError
-from lightwell.picture import read, whole_file
+from lightwell.errors import DataError
+from lightwell.picture import whole_file
 
 __all__ = ["darken_coco"]
 
@@ -65,10 +65,7 @@ def darken_coco(
     for image in coco["images"]:
         source = pictures[image["id"]]
         place = source.relative_to(images)
-        try:
-            picture = read(source)
-        except PictureError as error:
-            raise PictureError(f"{source}: {error}") from error
+        picture = read_named(source)
         height, width = picture.size
         if (image.get("width", width), image.get("height", height)) != (width, height):
             raise DataError(

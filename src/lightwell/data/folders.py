@@ -1,13 +1,13 @@
-"""Pictures in folders, by name; needs no torch."""
+"""Pictures in folders: found by name, and read so that an error names its file. Needs no torch."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from lightwell.errors import DataError
-from lightwell.picture import FORMATS, format_of_name
+from lightwell.errors import DataError, PictureError
+from lightwell.picture import FORMATS, Picture, format_of_name, read
 
-__all__ = ["find_pictures"]
+__all__ = ["find_pictures", "read_named"]
 
 
 def find_pictures(folder: Path, prefix: str = "") -> dict[str, Path]:
@@ -39,3 +39,15 @@ def find_pictures(folder: Path, prefix: str = "") -> dict[str, Path]:
     if not found:
         raise DataError(f"{folder}: no pictures in it (looked for {', '.join(sum(FORMATS.values(), ()))})")
     return dict(sorted(found.items(), key=lambda item: (len(item[0]), item[0])))
+
+
+def read_named(path: Path) -> Picture:
+    """Reads a picture.
+
+    Raises:
+        PictureError: as `lightwell.picture.read`, with the path.
+    """
+    try:
+        return read(path)
+    except PictureError as error:
+        raise PictureError(f"{path}: {error}") from error

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from lightwell.data.folders import read_named
 from lightwell.errors import DataError, PictureError
 from lightwell.evaluation.measures import Column, Measure
 from lightwell.metrics import PROTOCOLS
 from lightwell.metrics.levels import Array, levels
-from lightwell.picture import read
 from lightwell.session import cores
 
 __all__ = ["BASELINE_GAMMA", "Cost", "Evaluation", "Method", "baselines", "check", "evaluate", "load"]
@@ -182,10 +182,7 @@ def load(path: Path, gamma: float = 1.0) -> Array:
     Raises:
         PictureError: the file cannot be read.
     """
-    try:
-        pixels: Array = read(path).pixels
-    except PictureError as error:
-        raise PictureError(f"{path} {error}") from error
+    pixels: Array = read_named(path).pixels
     if pixels.shape[2] == 1:
         pixels = np.repeat(pixels, 3, axis=2)
     return pixels if gamma == 1 else (levels(pixels) / 255) ** gamma

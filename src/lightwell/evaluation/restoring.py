@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from lightwell.data.folders import read_named
 from lightwell.evaluation.evaluate import Cost, Method
-from lightwell.picture import read
 from lightwell.restorer import Restorer
 
 __all__ = ["restore_all"]
@@ -33,7 +33,7 @@ def restore_all(
     restorer = Restorer(model)
     restored, costs = {}, {}
     for name, path in low.items():
-        picture = read(path)
+        picture = read_named(path)
         _forget_peak()
         start = time.perf_counter()
         result = restorer(picture)

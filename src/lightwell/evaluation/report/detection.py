@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from lightwell.evaluation.detection import DetectionScores
 from lightwell.evaluation.detectors import Boxes, Detections
 from lightwell.evaluation.evaluate import load
 from lightwell.evaluation.figures import embed
-from lightwell.evaluation.report.page import finite, number, render, write_text
+from lightwell.evaluation.report.page import best, finite, number, render, write_text
 from lightwell.metrics.levels import levels, round_half_up
 
 __all__ = ["COLUMNS", "DetectionReport", "Row", "cells", "write_detection_report"]
@@ -75,9 +74,9 @@ def cells(row: Row) -> list[str]:
 def write_detection_report(report: DetectionReport, folder: Path) -> None:
     """Writes the four files of a report into a folder, which must exist."""
     values = [[getattr(row.scores, field) for row in report.rows] for _, field, _ in COLUMNS]
-    best = [max((value for value in column if not math.isnan(value)), default=None) for column in values]
+    tops = [best(column) for column in values]
     table = [
-        (row.name, [(text, column[i] == top) for text, column, top in zip(cells(row), values, best, strict=True)])
+        (row.name, [(text, column[i] == top) for text, column, top in zip(cells(row), values, tops, strict=True)])
         for i, row in enumerate(report.rows)
     ]
     kinds = list(report.rows[0].scores.by_class)

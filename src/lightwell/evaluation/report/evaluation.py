@@ -15,7 +15,7 @@ import numpy as np
 from lightwell.evaluation.evaluate import Evaluation, Method, load
 from lightwell.evaluation.figures import ERROR_RANGE, colour_bar, embed, error_map, luma_plot
 from lightwell.evaluation.measures import Column
-from lightwell.evaluation.report.page import DASH, finite, number, p_value, render, signed, write_text
+from lightwell.evaluation.report.page import DASH, best, finite, number, p_value, render, signed, write_text
 from lightwell.evaluation.statistics import Difference, Summary, adjust, compare, summarise
 
 __all__ = ["mean_table", "write_report"]
@@ -83,19 +83,18 @@ def mean_table(evaluation: Evaluation) -> list[tuple[Method, list[Cell]]]:
         [summarise(evaluation.scores[:, row, column]) for column in range(len(evaluation.columns))]
         for row in range(len(evaluation.methods))
     ]
-    best = [
-        (max if column.higher_is_better else min)(summary.mean for summary in (row[i] for row in summaries))
-        for i, column in enumerate(evaluation.columns)
+    tops = [
+        best([row[i].mean for row in summaries], column.higher_is_better) for i, column in enumerate(evaluation.columns)
     ]
     return [
-        (method, [_cell(s, c, s.mean == top) for s, c, top in zip(row, evaluation.columns, best, strict=True)])
+        (method, [_cell(s, c, s.mean == top) for s, c, top in zip(row, evaluation.columns, tops, strict=True)])
         for method, row in zip(evaluation.methods, summaries, strict=True)
     ]
 
 
-def _cell(summary: Summary, column: Column, best: bool) -> Cell:
+def _cell(summary: Summary, column: Column, is_best: bool) -> Cell:
     interval = DASH.join(number(end, column.decimals) for end in summary.interval) if summary.interval else ""
-    return Cell(number(summary.mean, column.decimals), interval, best)
+    return Cell(number(summary.mean, column.decimals), interval, is_best)
 
 
 def _groups(columns: Sequence[Column]) -> Iterator[str]:
@@ -174,12 +173,12 @@ def _overall(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
     """The luma of all pictures together, for each method."""
     first = evaluation.methods[0]
     for j, method in enumerate(evaluation.methods):
-        curves = []
+        curves = [("out", evaluation.lumas[:, j].mean(axis=0))]
         if evaluation.truth_lumas is not None:
-            curves.append(("truth", evaluation.truth_lumas.mean(axis=0)))
+            curves.insert(0, ("truth", evaluation.truth_lumas.mean(axis=0)))
         if first.is_baseline and method is not first:
             curves.append(("in", evaluation.lumas[:, 0].mean(axis=0)))
-        yield method.name, luma_plot([*curves, ("out", evaluation.lumas[:, j].mean(axis=0))])
+        yield method.name, luma_plot(curves)
 
 
 def _figures(evaluation: Evaluation) -> Iterator[tuple[str, str, list[dict[str, object]]]]:
@@ -204,7 +203,7 @@ def _strip(evaluation: Evaluation, i: int, j: int) -> dict[str, object]:
     curves = [("out", evaluation.lumas[i, j])]
     if first.is_baseline:
         pictures.insert(0, ("input", embed(load(first.pictures[name]))))
-        curves.insert(0, ("in", evaluation.lumas[i, 0]))
+        curves.append(("in", evaluation.lumas[i, 0]))
     if evaluation.truth is not None and evaluation.truth_lumas is not None:
         truth = load(evaluation.truth[name])
         pictures += [("truth", embed(truth)), ("error", embed(error_map(output, truth)))]

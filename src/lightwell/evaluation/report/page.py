@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from lightwell import __version__
 from lightwell.picture import whole_file
 
-__all__ = ["DASH", "FILES", "finite", "number", "p_value", "provenance", "render", "signed", "write_text"]
+__all__ = ["DASH", "FILES", "best", "finite", "number", "p_value", "provenance", "render", "signed", "write_text"]
 
 DASH, MINUS, INFINITY = "\N{EN DASH}", "\N{MINUS SIGN}", "\N{INFINITY}"
 FILES = ("index.html", "report.md", "scores.csv", "report.json")
@@ -43,6 +43,12 @@ def write_text(path: Path, text: str) -> None:
     """Writes a text file whole or not at all."""
     with whole_file(path) as stream:
         stream.write(text.encode())
+
+
+def best(values: Sequence[float], higher_is_better: bool = True) -> float | None:
+    """The best of a table's column; None where it holds no numbers."""
+    known = [value for value in values if not math.isnan(value)]
+    return (max if higher_is_better else min)(known, default=None)
 
 
 def number(value: float, decimals: int) -> str:
