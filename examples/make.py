@@ -7,6 +7,7 @@ Needs `pip install "lightwell[train]" scikit-image`. The same seed gives the sam
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +19,16 @@ from lightwell.data.degrade import Degradation, degrade
 
 FOLDER = Path(__file__).parent
 EXAMPLES = {
-    "coffee": Degradation(ev=(-4.2, -4.2), shot=(4e-4, 4e-4), read=(4e-4, 4e-4), blur_chance=0, shade_chance=0),
-    "chelsea": Degradation(ev=(-5.0, -5.0), shot=(2e-4, 2e-4), read=(2e-4, 2e-4), blur_chance=0, shade_chance=0),
-    "astronaut": Degradation(ev=(-4.5, -4.5), shot=(2e-4, 2e-4), read=(2e-4, 2e-4), blur=0.016, blur_chance=1, shade_chance=0),
+    "coffee": Degradation(ev=(-4.2, -4.2), shot=(4e-4, 4e-4), read=(4e-4, 4e-4), blur_chance=0),
+    "chelsea": Degradation(ev=(-5.0, -5.0), shot=(2e-4, 2e-4), read=(2e-4, 2e-4), blur_chance=0),
+    "astronaut": Degradation(ev=(-4.5, -4.5), shot=(2e-4, 2e-4), read=(2e-4, 2e-4), blur=0.016, blur_chance=1),
 }
 
 
 def main() -> None:
     for seed, (name, settings) in enumerate(EXAMPLES.items()):
         picture = torch.from_numpy(np.array(getattr(skimage.data, name)())).permute(2, 0, 1)[None] / 255
-        shots = settings.sample(1, torch.Generator().manual_seed(seed))
+        shots = replace(settings, shade_chance=0, jpeg_chance=0).sample(1, torch.Generator().manual_seed(seed))
         dark = degrade(picture, shots)[0].permute(1, 2, 0)
         Image.fromarray((dark.numpy() * 255).round().astype(np.uint8)).save(FOLDER / f"{name}_dark.jpg", quality=95)
 

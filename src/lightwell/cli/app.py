@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 import lightwell
-from lightwell.cli import degrade, detect_eval, doctor, evaluate, models, restore, train
+from lightwell.cli import degrade, detect_eval, doctor, evaluate, export, importing, models, restore, train
 from lightwell.errors import LightwellError
 
 __all__ = ["app", "main"]
@@ -33,6 +33,8 @@ app.command("degrade", short_help="Make dark, noisy, blurred copies of good phot
 app.command("train", short_help="Train a network by a recipe.")(train.train)
 app.command("evaluate", short_help="Measure restored pictures and write a report.")(evaluate.evaluate)
 app.command("detect-eval", short_help="Run an object detector before and after restoring.")(detect_eval.detect_eval)
+app.command("export", short_help="Write a model as an ONNX file.")(export.export)
+app.command("import", short_help="Bring a public checkpoint into our form.")(importing.import_checkpoint)
 
 # The extra that brings a module which the plain installation lacks.
 _EXTRAS = {

@@ -1,0 +1,44 @@
+"""`lightwell import`: a public checkpoint into our form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["import_checkpoint"]
+
+
+def import_checkpoint(
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="A .pt, .pth or .safetensors file.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="NAME", help="NAME.safetensors and NAME.onnx are written.")
+    ],
+    dilations: Annotated[
+        str | None, typer.Option(metavar="1,4,9", help="Of the decoder, which no checkpoint tells. Default: 1,4,9.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+) -> None:
+    """[bold]lightwell import DarkIR_384.pt -o darkir-blur[/bold]
+
+    Bring a public DarkIR checkpoint into our form, as weights to train from and a graph for lightwell restore -m. Its
+    structure is read off the file, and nothing in the file is executed.
+    """
+    weights, graph = (output.with_name(f"{output.name}.{suffix}") for suffix in ("safetensors", "onnx"))
+    for path in (weights, graph):
+        if path.exists() and not overwrite:
+            raise typer.BadParameter(f"{path} exists: choose --overwrite or another -o")
+    try:
+        chosen = None if dilations is None else [int(word) for word in dilations.split(",")]
+    except ValueError:
+        raise typer.BadParameter(f"--dilations takes numbers like 1,4,9, not {dilations!r}") from None
+
+    from lightwell.export.checkpoints import import_darkir
+    from lightwell.export.onnx import export_onnx
+    from lightwell.models import save_weights
+
+    net = import_darkir(checkpoint, chosen)
+    save_weights(net, weights)
+    export_onnx(net, graph, net.config.img_channels)
+    typer.echo(f"{weights} and {graph}: width {net.config.width}, dilations {list(net.config.dilations)}")

@@ -1,0 +1,103 @@
+"""Ships trained weights: writes zoo/NAME.safetensors and zoo/NAME.onnx and brings the numbers of the card up to date.
+
+    python tools/publish.py runs/darkir-s/best.safetensors darkir-s --data data
+
+What a person has to say (summary, training, known failures) stands in zoo/NAME.json already and stays. `data` holds
+`lol_v1` (`our485`, `eval15`) and, for the numbers without truth, any folders named with --unpaired.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from statistics import mean
+
+import numpy as np
+
+from lightwell import Restorer, zoo
+from lightwell.data.paired import Pair
+from lightwell.data.public import find_set
+from lightwell.export.onnx import export_onnx, link_weights
+from lightwell.metrics import load_niqe, niqe, score
+from lightwell.models import load_weights, save_weights
+from lightwell.picture import read
+
+SETS = {
+    "LOL v1 val_seen": "lol_v1:val_seen",
+    "LOL v1 val_unseen": "lol_v1:val_unseen",
+    "LOL v1 eval15": "lol_v1:eval15",
+}
+PROTOCOLS = ("strict", "gtmean-gray", "y")
+FOLDER = Path(zoo.__file__).parent
+
+
+def measure(restorer: Restorer, data: str, pairs: Iterable[Pair]) -> list[dict[str, object]]:
+    """Mean PSNR and SSIM of whole frames, as 8-bit pictures, under each protocol."""
+    scores = defaultdict(list)
+    for pair in pairs:
+        restored = restorer(read(pair.low).pixels)
+        target = read(pair.high).pixels
+        for protocol in PROTOCOLS:
+            scores[protocol].append(score(restored, target, protocol))
+    return [
+        {
+            "data": data,
+            "pictures": len(values),
+            "protocol": protocol,
+            "psnr": round(mean(value.psnr for value in values), 3),
+            "ssim": round(mean(value.ssim for value in values), 4),
+        }
+        for protocol, values in scores.items()
+    ]
+
+
+def without_truth(restorer: Restorer, folder: Path) -> dict[str, object]:
+    """Mean NIQE before and after, with the parameters that ship with lightwell."""
+    model = load_niqe("lightwell-bsds300")
+    values = []
+    for path in sorted(folder.iterdir()):
+        low = read(path).pixels
+        values.append((niqe(low, model), niqe(restorer(low), model)))
+    before, after = np.mean(values, axis=0)
+    return {
+        "data": folder.name,
+        "pictures": len(values),
+        "metric": f"NIQE ({model.name})",
+        "input": round(float(before), 3),
+        "restored": round(float(after), 3),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("name")
+    parser.add_argument("--data", type=Path, default=Path("data"))
+    parser.add_argument("--unpaired", type=Path, nargs="*", default=[])
+    arguments = parser.parse_args()
+
+    net = load_weights(arguments.weights).eval()
+    card, graph, weights = (FOLDER / f"{arguments.name}.{suffix}" for suffix in ("json", "onnx", "safetensors"))
+    content = json.loads(card.read_text(encoding="utf-8"))
+    save_weights(net, weights)
+    export_onnx(net, graph)
+    link_weights(graph, weights)
+
+    restorer = Restorer(graph, tile="off")
+    content["parameters"] = sum(p.numel() for key, p in net.named_parameters() if not key.startswith("side_out."))
+    content["numbers"] = [
+        number for data, name in SETS.items() for number in measure(restorer, data, find_set(arguments.data, name))
+    ]
+    content["no_reference"] = [without_truth(restorer, folder) for folder in arguments.unpaired]
+    content["sha256"] = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (graph, weights)}
+    card.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    for number in content["numbers"]:
+        print(number)
+
+
+if __name__ == "__main__":
+    main()
