@@ -153,6 +153,31 @@ def test_16_bit_tiff_of_another_writer_is_read_whole(order: str, compression: st
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("options", [{"bigtiff": True}, {"tile": (16, 16)}, {"rowsperstrip": 3}, {"predictor": True}])
+def test_tiffs_of_other_layouts_are_read(dtype: type, options: dict[str, Any]) -> None:
+    samples = noise((40, 30, 3), dtype)
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, samples, photometric="rgb", compression="zlib", **options)
+    np.testing.assert_array_equal(read(stream.getvalue()).pixels, samples)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_gray_tiffs_whose_white_is_zero_are_read_the_right_way_round(dtype: type) -> None:
+    samples = noise((4, 5), dtype)
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, samples, photometric="miniswhite")
+    np.testing.assert_array_equal(read(stream.getvalue()).pixels[..., 0], np.iinfo(dtype).max - samples)
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_planes_of_16_bits_are_refused_rather_than_misread(compression: str | None) -> None:
+    stream = io.BytesIO()
+    samples = noise((3, 8, 9), np.uint16)
+    tifffile.imwrite(stream, samples, photometric="rgb", planarconfig="separate", compression=compression)
+    assert "separate planes" in refusal(stream.getvalue())
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("transparent", [False, True])
 def test_another_reader_reads_our_tiff(dtype: type, channels: int, transparent: bool) -> None:
@@ -195,6 +220,15 @@ def test_more_than_one_frame_gives_the_first_with_a_word() -> None:
     picture = read(encoded(frames[0], "TIFF", save_all=True, append_images=frames[1:]))
     np.testing.assert_array_equal(picture.pixels, np.asarray(frames[0]))
     assert picture.warnings == ("only the first of 3 frames was taken",)
+
+
+def test_a_phones_jpeg_of_two_pictures_gives_the_first(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (16, 16), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / "phone.jpg", "MPO", save_all=True, append_images=frames[1:])
+    picture = read(tmp_path / "phone.jpg")
+    assert picture.format == "JPEG"
+    assert picture.pixels[8, 8, 0] > 200 > 60 > picture.pixels[8, 8, 2]
+    assert "first of 2" in picture.warnings[0]
 
 
 # ---- metadata survives

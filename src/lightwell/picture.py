@@ -433,6 +433,9 @@ def _samples(image: ImageFile.ImageFile, layout: str, stream: IO[bytes], notes: 
     if image.format == "PNG" and layout == "LA;16B":
         with _open(stream) as again:
             return deep.gray_alpha_bytes(again).view(">u2").astype(np.uint16)
+    planar = _tiff_tag(image, TiffImagePlugin.PLANAR_CONFIGURATION) == 2
+    if planar and _tiff_tag(image, TiffImagePlugin.BITSPERSAMPLE) == (16, 16, 16):  # which Pillow reads as noise
+        raise PictureError("is a 16-bit TIFF with its colours in separate planes; save it interleaved (chunky)")
     if layout[:-1] in ("RGB;16", "RGBA;16") and image.mode == layout[:-4] and layout[-1] in "BLN":
         _load(image)
         samples = np.asarray(image).astype(np.uint16)
@@ -451,9 +454,17 @@ def _samples(image: ImageFile.ImageFile, layout: str, stream: IO[bytes], notes: 
         samples = np.asarray(image).astype(np.uint16)
         if layout == "I;12":
             samples = (samples.astype(np.uint32) * 65535 // 4095).astype(np.uint16)
+        if (
+            _tiff_tag(image, TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0
+        ):  # white is zero; Pillow minds it at 8 bits
+            samples = 65535 - samples
         return samples[..., None]
     samples = np.asarray(_plain(image, notes))
     return samples[..., None] if samples.ndim == 2 else samples
+
+
+def _tiff_tag(image: ImageFile.ImageFile, tag: int) -> object:
+    return image.tag_v2.get(tag) if isinstance(image, TiffImagePlugin.TiffImageFile) else None
 
 
 def _plain(image: Image.Image, notes: list[str]) -> Image.Image:
@@ -491,9 +502,14 @@ def _cmyk_to_srgb(image: Image.Image) -> Image.Image:
 
 
 def _orientation_and_exif(image: ImageFile.ImageFile, notes: list[str]) -> tuple[int, bytes | None]:
+    """How the pixels are to be turned, and the EXIF data without the tags that only fit the file it came from."""
     try:
-        exif = image.getexif()
-        orientation = exif.get(ExifTags.Base.Orientation, 1)
+        found = image.getexif()
+        orientation = found.get(ExifTags.Base.Orientation, 1)
+        exif = Image.Exif()  # a new one: that of a BigTIFF has a head that only fits there
+        for tag, value in found.items():
+            if tag not in _LAYOUT_TAGS:
+                exif[tag] = found.get_ifd(tag) if tag in (_EXIF, _GPS) else value
         data = exif.tobytes() if len(exif) else None
     except Exception as error:  # broken EXIF is common and no reason to refuse a photo
         notes.append(f"its EXIF data is broken and was left out ({_first_line(error)})")
@@ -502,20 +518,18 @@ def _orientation_and_exif(image: ImageFile.ImageFile, notes: list[str]) -> tuple
 
 
 def _kept_exif(data: bytes | None, height: int, width: int) -> bytes | None:
-    """EXIF data without the tags that only fit the file it came from, and true of the upright picture."""
+    """EXIF data that is true of the upright picture."""
     if not data:
         return None
     exif = Image.Exif()
     exif.load(data)
-    for tag in _LAYOUT_TAGS.intersection(exif):
-        del exif[tag]
     if ExifTags.Base.Orientation in exif:
         exif[ExifTags.Base.Orientation] = 1
     inner = exif.get_ifd(_EXIF)
     for tag, value in ((ExifTags.Base.ExifImageWidth, width), (ExifTags.Base.ExifImageHeight, height)):
         if tag in inner:
             inner[tag] = value
-    return exif.tobytes() if len(exif) else None
+    return exif.tobytes()
 
 
 def _upright_xmp(xmp: bytes | None) -> bytes | None:

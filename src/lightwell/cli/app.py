@@ -7,6 +7,7 @@ Each command is a function in a module of its own that imports only typer and th
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import Annotated
 
 import typer
@@ -70,6 +71,8 @@ def _lightwell(
 
 def main() -> None:
     """Run the command line; an error that a person can mend is one line, without a traceback."""
+    # Pillow's remarks on odd metadata; what is lost is told in our words.
+    warnings.filterwarnings("ignore", module="PIL")
     try:
         app()
     except LightwellError as error:
