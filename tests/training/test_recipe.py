@@ -7,7 +7,8 @@ import pytest
 
 from lightwell.errors import RecipeError
 from lightwell.models import list_models
-from lightwell.training.recipe import Recipe, list_recipes, load_recipe, override
+from lightwell.recipes import list_recipes, load_recipe
+from lightwell.training.recipe import Recipe, override
 
 
 def test_settings_reach_everything(recipe: Recipe) -> None:

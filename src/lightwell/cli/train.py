@@ -44,20 +44,21 @@ def train(
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
+    from lightwell.recipes import load_recipe
     from lightwell.training.loop import train as run
-    from lightwell.training.recipe import load_recipe, override
+    from lightwell.training.recipe import override
 
     chosen = override(load_recipe(recipe), settings or [])
     folder = output or Path("runs", chosen.name)
     console = Console(stderr=True, highlight=False, quiet=os.environ.get("RANK", "0") != "0")  # one of several speaks
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
-    done = 0
+    last: Progress | None = None
     with Bar(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("reading the data", total=None)
 
         def report(progress: Progress) -> None:
-            nonlocal done
-            done = progress.step
+            nonlocal last
+            last = progress
             numbers = progress.numbers
             words = f"{progress.stage}  loss {numbers['loss']:.4f}  {numbers['pictures_per_second']:.1f} pictures/s"
             if numbers["skipped"]:
@@ -70,9 +71,9 @@ def train(
         try:
             best = run(chosen, folder, minutes=minutes, resume=resume, report=report)
         except KeyboardInterrupt:
-            console.print(f"stopped after step {done} of {chosen.steps}; go on with --resume")
+            console.print(f"stopped after step {last.step if last else 0}; go on with --resume")
             raise typer.Exit(130) from None
-    if done < chosen.steps:
-        console.print(f"{minutes:g} minutes are up after step {done} of {chosen.steps}; go on with --resume")
+    if last and last.step < last.steps:
+        console.print(f"{minutes:g} minutes are up after step {last.step} of {last.steps}; go on with --resume")
     else:
         console.print(str(best))

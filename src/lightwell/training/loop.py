@@ -112,12 +112,12 @@ class Run:
         self.forward: nn.Module = torch.compile(self.net) if recipe.compile else self.net  # type: ignore[assignment]
         self.average = AveragedModel(self.net, multi_avg_fn=self._lerp).eval()
         # Biases, gains and DarkIR's gates (1, C, 1, 1) are not decayed.
-        decayed = [p.ndim > 1 and p.shape[0] > 1 for p in self.net.parameters()]
-        groups = [
-            [p for p, d in zip(self.net.parameters(), decayed, strict=True) if d is flag] for flag in (True, False)
-        ]
+        kernels: list[Tensor] = []
+        others: list[Tensor] = []
+        for parameter in self.net.parameters():
+            (kernels if parameter.ndim > 1 and parameter.shape[0] > 1 else others).append(parameter)
         self.optimizer = torch.optim.AdamW(
-            [{"params": groups[0], "weight_decay": recipe.weight_decay}, {"params": groups[1], "weight_decay": 0.0}],
+            [{"params": kernels, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}],
             lr=recipe.stages[0].lr,
             betas=recipe.betas,
             fused=True,
@@ -157,10 +157,8 @@ class Run:
             self.net.load_state_dict(state["net"])
             self.average.load_state_dict(state["average"])
             self.optimizer.load_state_dict(state["optimizer"])
-            self.step, self.skipped, self.skipped_in_a_row = (
-                state[key] for key in ("step", "skipped", "skipped_in_a_row")
-            )
-            self.best = state["best"]
+            self.step, self.best = state["step"], state["best"]
+            self.skipped, self.skipped_in_a_row = state["skipped"], state["skipped_in_a_row"]
         except (KeyError, RuntimeError, ValueError) as error:
             raise TrainingError(
                 f"the checkpoint does not fit the recipe's model {self.recipe.model}: {error}"
@@ -235,9 +233,8 @@ class Run:
     def restore(self, low: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """What the averaged weights make of a whole picture, ``(H, W, 3)``."""
         x = torch.from_numpy(low).to(self.device).permute(2, 0, 1)[None].float() / 255
-        restored: NDArray[np.uint8] = (
-            (self.average(x)[0].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
-        )
+        levels = (self.average(x)[0].clamp(0, 1) * 255).round().byte()
+        restored: NDArray[np.uint8] = levels.permute(1, 2, 0).cpu().numpy()
         return restored
 
 
@@ -296,8 +293,11 @@ def train(
                     for _ in pool.map(load_pair, pairs):  # a broken one is named now
                         pass
         batches = Batches(recipe, device, rank, world)
-        _make(folder)
-        log = stack.enter_context(contextlib.closing(Log(folder, _columns(recipe), run.step))) if rank == 0 else None
+        log = None
+        if rank == 0:
+            with _told_of_checkpoint(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+                log = stack.enter_context(contextlib.closing(Log(folder, _columns(recipe), run.step)))
         stop = stack.enter_context(_stop_on_signal())
         ahead = stack.enter_context(contextlib.closing(prefetched(batches.loader(run.step))))
         begun = time.monotonic()
@@ -311,13 +311,15 @@ def train(
             last = run.step == recipe.steps or _anywhere(stop.is_set() or time.monotonic() > end)
             validation: dict[str, float] = {}
             if log is not None:
-                if run.step % recipe.validate_every == 0 or run.step == recipe.steps:
-                    validation = _validate(run, held_out, log)
-                    _keep_best(run, folder, validation)
-                if run.step % recipe.log_every == 0 or validation:
-                    log.write(run.step, stage.name, numbers | validation)
-                if run.step % recipe.save_every == 0 or last:
-                    _save(run, folder)
+                with _told_of_checkpoint(folder):
+                    if run.step % recipe.validate_every == 0 or run.step == recipe.steps:
+                        validation = _validate(run, held_out, log)
+                        _keep_best(run, folder, validation)
+                    if run.step % recipe.log_every == 0 or validation:
+                        log.write(run.step, stage.name, numbers | validation)
+                    if run.step % recipe.save_every == 0 or last:
+                        save_state(run.state(), state)
+                        save_weights(run.average.module, folder / "last.safetensors")
                 if report is not None:
                     report(Progress(run.step, recipe.steps, stage.name, numbers, validation))
             if last:
@@ -353,29 +355,16 @@ def _validate(run: Run, held_out: dict[str, list[Pair]], log: Log) -> dict[str, 
 def _keep_best(run: Run, folder: Path, validation: dict[str, float]) -> None:
     if validation and (score := sum(validation.values()) / len(validation)) > run.best:
         run.best = score
-        with _told_of_checkpoint(folder):
-            save_weights(run.average.module, folder / "best.safetensors")
-
-
-def _save(run: Run, folder: Path) -> None:
-    with _told_of_checkpoint(folder):
-        save_state(run.state(), folder / "state.pt")
-        save_weights(run.average.module, folder / "last.safetensors")
+        save_weights(run.average.module, folder / "best.safetensors")
 
 
 @contextlib.contextmanager
 def _told_of_checkpoint(folder: Path) -> Iterator[None]:
+    """Says what is left when the disk refuses."""
     try:
         yield
-    except PictureError as error:
+    except (OSError, PictureError) as error:
         raise TrainingError(f"{error}; the checkpoint before is whole: make room in {folder}, then --resume") from error
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise TrainingError(f"cannot make the folder {folder}: {error.strerror}") from error
 
 
 @contextlib.contextmanager

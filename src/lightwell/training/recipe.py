@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import pkgutil
-import runpy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from lightwell import recipes
 from lightwell.data.degrade import Degradation
 from lightwell.data.views import View
-from lightwell.errors import LightwellError, RecipeError
+from lightwell.errors import RecipeError
 from lightwell.losses import LOSSES
 
-__all__ = ["Objective", "Recipe", "Stage", "Turn", "list_recipes", "load_recipe", "override", "restoration"]
+__all__ = ["Objective", "Recipe", "Stage", "Turn", "override", "refuse_unknown", "restoration"]
 
 Objective = Callable[[nn.Module, Tensor, Tensor, Mapping[str, float]], dict[str, Tensor]]
 """Computes the losses that a turn learns from: ``(net, low, target, weights)`` to unweighted values by name."""
@@ -88,7 +84,7 @@ class Stage:
             raise RecipeError(f"stage {self.name!r} needs at least one step and one view")
         if all(turn.objective is restoration for turn in self.turns):
             for name in self.losses:
-                _known("loss", name, LOSSES)
+                refuse_unknown("loss", name, LOSSES)
 
 
 @dataclass(frozen=True)
@@ -165,32 +161,6 @@ class Recipe:
         raise IndexError(step)
 
 
-def list_recipes() -> list[str]:
-    """Names of the shipped recipes."""
-    return [module.name.replace("_", "-") for module in pkgutil.iter_modules(recipes.__path__)]
-
-
-def load_recipe(name: str) -> Recipe:
-    """A shipped recipe by name, or the variable ``recipe`` of a Python file, which is run.
-
-    Raises:
-        RecipeError: when there is none, or it is wrong.
-    """
-    if name.endswith(".py"):
-        try:
-            recipe = runpy.run_path(name).get("recipe")
-        except LightwellError:
-            raise
-        except Exception as error:
-            raise RecipeError(f"{name}: {error}") from error
-    else:
-        _known("recipe", name, list_recipes())
-        recipe = import_module(f"lightwell.recipes.{name.replace('-', '_')}").recipe
-    if not isinstance(recipe, Recipe):
-        raise RecipeError(f"{name}: does not set the variable `recipe` to a Recipe")
-    return recipe
-
-
 def override(recipe: Recipe, assignments: Iterable[str]) -> Recipe:
     """A recipe with some of its settings replaced.
 
@@ -215,12 +185,12 @@ def _replaced(node: Any, keys: Sequence[str], text: str) -> Any:
     if isinstance(node, tuple):
         if not key.isdigit():
             return tuple(_replaced(entry, keys, text) for entry in node)
-        _known("entry", key, map(str, range(len(node))))
+        refuse_unknown("entry", key, map(str, range(len(node))))
         return tuple(_replaced(e, rest, text) if i == int(key) else e for i, e in enumerate(node))
     if isinstance(node, dict):
         return {**node, key: _parsed(key, "float", text, 0.0)}
     fields = {entry.name: entry for entry in dataclasses.fields(node)} if dataclasses.is_dataclass(node) else {}
-    _known(f"setting of a {type(node).__name__}", key, fields)
+    refuse_unknown(f"setting of a {type(node).__name__}", key, fields)
     current = getattr(node, key)
     return dataclasses.replace(
         node, **{key: _replaced(current, rest, text) if rest else _parsed(key, str(fields[key].type), text, current)}
@@ -243,8 +213,12 @@ def _parsed(key: str, annotation: str, text: str, current: object) -> object:
     return value
 
 
-def _known(kind: str, name: str, names: Iterable[str]) -> None:
-    """Refuses a misspelt name with the one that is meant, or the choice."""
+def refuse_unknown(kind: str, name: str, names: Iterable[str]) -> None:
+    """Answers a misspelt name with the one that is meant, or the choice.
+
+    Raises:
+        RecipeError: when ``name`` is not one of ``names``.
+    """
     names = sorted(names)
     if name not in names:
         close = get_close_matches(name, names, 1)
