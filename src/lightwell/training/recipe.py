@@ -107,7 +107,8 @@ class Recipe:
         clip: largest norm of the gradient.
         ema: decay of the averaged weights once warmed up.
         gates: first values of DarkIR's (beta, gamma); at zero nothing inside a block learns at first.
-        precision: of the networks' arithmetic; parameters, losses and spectra stay float32. Bfloat16 pays on GPUs.
+        precision: of the networks' arithmetic; parameters, losses and spectra stay float32. Bfloat16 is for GPUs: on a
+            CPU that has no instructions for it a step takes twenty times as long.
         compile: run the network through ``torch.compile``.
         memory: up to how many GB of pictures are kept on the training device; more are read from the disk as needed.
         workers: processes that read them.
