@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -153,3 +154,21 @@ def test_area_reduction_by_whole_numbers_is_the_mean_of_blocks() -> None:
     picture = np.random.default_rng(0).random((1200, 1800, 3), np.float32)  # more than one strip
     small = reduce_area(lambda r, c: picture[r, c], (1200, 1800), (300, 600))
     np.testing.assert_allclose(small, picture.reshape(300, 4, 600, 3, 3).mean((1, 3)), atol=1e-6)
+
+
+@pytest.mark.slow
+def test_tiles_of_the_shipped_model_agree_with_the_full_frame(shared: Path) -> None:
+    """On LOL v1's eval15, forced into tiles of 256 pixels; the same measurement as benchmarks/tiles.py."""
+    from lightwell import Restorer, read
+
+    whole, tiled = Restorer(tile="off"), Restorer(tile=256)
+    agreements, full_scores, tiled_scores = [], [], []
+    for path in sorted((shared / "data" / "lol_v1" / "eval15" / "low").iterdir()):
+        low, target = (read(folder / path.name).pixels / 255 for folder in (path.parent, path.parent.with_name("high")))
+        full, cut = whole(low), tiled(low)
+        agreements.append(psnr(cut, full))
+        full_scores.append(psnr(full, target))
+        tiled_scores.append(psnr(cut, target))
+    assert len(agreements) == 15
+    assert np.mean(full_scores) - np.mean(tiled_scores) <= 0.3
+    assert np.mean(agreements) >= 34

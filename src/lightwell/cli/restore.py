@@ -474,13 +474,13 @@ class _Voice:
                 height=size[0],
                 error=None,
             )
-        elif not self.quiet and job.output is not None and self._progress is None:
+        elif not self.quiet and job.output is not None and (self._progress is None or self.total == 1):
             self._line(f"{job.name} -> {job.output} ({seconds:.1f} s)")
 
     def finish(self, skipped: int) -> None:
         if self.quiet or self.as_json:
             return
-        if self._console.is_terminal or skipped or self.total + self.failures > 1:
+        if skipped or self.total + self.failures > 1:
             parts = [f"{self.successes} restored"] if self.successes or not self.failures else []
             parts += [f"{skipped} skipped"] if skipped else []
             parts += [f"{self.failures} failed"] if self.failures else []
