@@ -265,7 +265,7 @@ def test_json_is_one_line_per_picture(model: str) -> None:
     assert result.exit_code == 1
     lines = {line["input"]: line for line in map(json.loads, result.stdout.splitlines())}
     assert lines["night.png"]["output"] == "night_restored.png"
-    assert (lines["night.png"]["width"], lines["night.png"]["height"]) == (16, 12)
+    assert lines["night.png"]["size"] == [16, 12]
     assert lines["night.png"]["seconds"] >= 0
     assert lines["night.png"]["error"] is None
     assert "empty" in lines["empty.png"]["error"]
@@ -369,6 +369,13 @@ def test_doctor_compares_the_devices(model: str) -> None:
     broken = run("doctor", "-m", "none.onnx")
     assert broken.exit_code == 1
     assert "no model file" in broken.stdout
+
+
+def test_files_of_models_are_what_was_shipped() -> None:
+    for card in zoo.cards():
+        assert card.damaged() == []
+        changed = {name: "0" * 64 for name in (card.graph.name, "gone.onnx")}
+        assert zoo.Card(card.name, "", {"sha256": changed}).damaged() == list(changed)
 
 
 def test_doctor_points_out_two_onnxruntimes(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -471,6 +471,8 @@ def test_streams_are_read_and_too_large_sides_refused() -> None:
 def test_wrong_arrays_are_refused() -> None:
     with pytest.raises(ValueError, match="pixels must be"):
         Picture(noise((4, 4)))
+    with pytest.raises(ValueError, match="format is one of JPEG, PNG"):
+        written(Picture(noise((4, 4, 3))), "GIF")
     with pytest.raises(ValueError, match="alpha must be"):
         Picture(noise((4, 4, 3)), noise((5, 4)))
 

@@ -261,6 +261,15 @@ def test_the_model_sees_srgb_and_the_result_is_in_the_pictures_profile(folder: P
     assert np.abs(seen - expected).max() < 4 / 255
 
 
+def test_a_profile_that_cannot_be_read_is_kept_with_a_word(identity: Restorer) -> None:
+    tables = PROFILES["display-p3"].replace(b"rTRC", b"A2B0")
+    picture = Picture(noise((4, 4, 3)), icc=tables)
+    restored = identity(picture)
+    assert restored.icc == tables
+    assert "taken for sRGB" in restored.warnings[0]
+    np.testing.assert_array_equal(restored.pixels, picture.pixels)
+
+
 def test_blending_keeps_colours_outside_srgb(identity: Restorer) -> None:
     green = np.zeros((2, 2, 3), np.uint16)
     green[..., 1] = 60000

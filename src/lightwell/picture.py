@@ -159,6 +159,8 @@ class Picture:
             raise PictureError(
                 f"{self.size[1]}x{self.size[0]} is larger than {format} takes ({longest} a side): choose png or tiff"
             )
+        if format not in FORMATS:
+            raise ValueError(f"format is one of {', '.join(FORMATS)}, not {format!r}")
         if quality is not None and not 1 <= quality <= 100:
             raise ValueError(f"quality is 1 to 100, not {quality}")
         exif, xmp, lost = self._exif_to_write(), self.xmp, []

@@ -110,12 +110,16 @@ class Restorer:
         if not 0 <= strength <= 1:
             raise ValueError(f"strength is between 0 and 1, not {strength}")
         if isinstance(picture, Picture):
-            profile = colour.rgb_profile(picture.icc) if picture.icc and picture.pixels.shape[2] == 3 else None
-            if profile is not None and profile.is_srgb():
-                profile = None
+            profile, notes = None, picture.warnings
+            if picture.icc and colour.profile_space(picture.icc) == "RGB" and picture.pixels.shape[2] == 3:
+                profile = colour.rgb_profile(picture.icc)
+                if profile is None:
+                    notes += ("its colour profile is not of the matrix kind; its colours were taken for sRGB",)
+                elif profile.is_srgb():
+                    profile = None
             pixels = self._restore(picture.pixels, strength, profile, progress)
             software = f"lightwell {lightwell.__version__} (model {self.model}, strength {strength:g})"
-            return replace(picture, pixels=pixels, software=software)
+            return replace(picture, pixels=pixels, software=software, warnings=notes)
         _check(picture)
         if picture.ndim == 2:
             return self._restore(picture[..., None], strength, None, progress)[..., 0]

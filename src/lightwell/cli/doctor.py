@@ -29,6 +29,7 @@ def doctor(
     from importlib.metadata import PackageNotFoundError, version
 
     import lightwell
+    from lightwell import zoo
 
     healthy = True
     typer.echo(f"lightwell {lightwell.__version__}, Python {platform.python_version()}, {platform.platform()}")
@@ -46,6 +47,12 @@ def doctor(
             f"Two onnxruntime packages overwrite each other: {', '.join(wheels)}. "
             f"Mend it: pip uninstall {' '.join(wheels)}, then pip install the one you want."
         )
+    for card in zoo.cards():
+        if damaged := card.damaged():
+            healthy = False
+            typer.echo(
+                f"{card.name} is damaged ({', '.join(damaged)}). Mend it: pip install --force-reinstall lightwell"
+            )
     if not _check_devices(model):
         healthy = False
     if not healthy:

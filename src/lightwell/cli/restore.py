@@ -363,7 +363,7 @@ def _restore_one(job: _Job, restorer: Restorer, settings: _Settings, say: _Voice
             if needed > restorer.max_memory:
                 say.note(f"{job.name}: may take about {needed / 2**30:.1f} GB, more than --max-memory")
             restored = restorer(picture, strength=settings.strength, progress=progress)
-            notes = [*picture.warnings, *_write(restored, job.output, settings)]
+            notes = [*restored.warnings, *_write(restored, job.output, settings)]
             if job.compare:
                 _write(_side_by_side(picture, restored), job.compare, settings)
         except _Stopped:
@@ -456,7 +456,7 @@ class _Voice:
         with self._lock:
             self.failures += 1
         if self.as_json:
-            self._json(input=name, output=_text(output), error=reason)
+            self._json(input=name, output=_text(output) if output else None, seconds=None, size=None, error=reason)
         else:
             self._line(f"{name}: {reason}", error=True)
         if self.verbose and sys.exc_info()[0] is not None:
@@ -470,8 +470,7 @@ class _Voice:
                 input=job.name,
                 output=_text(job.output),
                 seconds=round(seconds, 3),
-                width=size[1],
-                height=size[0],
+                size=[size[1], size[0]],
                 error=None,
             )
         elif not self.quiet and job.output is not None and (self._progress is None or self.total == 1):

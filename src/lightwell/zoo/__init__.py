@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,14 @@ class Card:
         """The safetensors file."""
         return _FOLDER / f"{self.name}.safetensors"
 
+    def damaged(self) -> list[str]:
+        """The names of the model's files that are missing or differ from what the card says was shipped."""
+        return [name for name, digest in self.content["sha256"].items() if _digest(_FOLDER / name) != digest]
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
 
 def cards() -> list[Card]:
     """The cards of all shipped models, the default first."""
@@ -66,5 +75,7 @@ def find(name: str) -> Card:
     """
     known = {card.name: card for card in cards()}
     if name not in known:
-        raise WeightsError(f"no model {name!r} ships: choose one of {', '.join(known) or 'none'}, or give a path to an ONNX file")
+        raise WeightsError(
+            f"no model {name!r} ships: choose one of {', '.join(known) or 'none'}, or give a path to an ONNX file"
+        )
     return known[name]
