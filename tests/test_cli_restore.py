@@ -309,7 +309,10 @@ def test_tiles_threads_and_jobs_give_the_same_pictures(model: str) -> None:
 
 
 def lightwell_process(*words: str | Path, **options: object) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-c", "from lightwell.cli.app import main; main()", *map(str, words)]
+    # Whoever runs the tests in the background may have had SIGINT ignored, which a child inherits.
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code += "from lightwell.cli.app import main; main()"
+    command = [sys.executable, "-c", code, *map(str, words)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)  # type: ignore[call-overload]
 
 

@@ -15,7 +15,7 @@ from PIL import Image, ImageCms
 import lightwell
 from graphs import save
 from lightwell import Picture, Restorer
-from lightwell.colour import linear_to_srgb, rgb_profile, srgb_to_linear
+from lightwell.color import linear_to_srgb, rgb_profile, srgb_to_linear
 from lightwell.errors import PictureError, WeightsError
 from lightwell.restorer import parse_bytes
 from profiles import build, gamma_curve, srgb_curve

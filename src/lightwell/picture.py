@@ -1,6 +1,6 @@
 """A picture as a file holds it: pixels, alpha, colour profile, metadata; reading and writing files.
 
-Pillow decodes and encodes, with `lightwell.deep` for colour at 16 bits.
+Pillow decodes and encodes, with `lightwell.sixteen_bit` for colour at 16 bits.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from lightwell import colour, deep
+from lightwell import color, sixteen_bit
 from lightwell.errors import PictureError
 
 __all__ = ["FORMATS", "MAX_PIXELS", "Format", "Picture", "format_of_name", "read", "whole_file"]
@@ -174,11 +174,11 @@ class Picture:
             lost.append("its XMP data is too long for JPEG and was left out")
         options = self._options(format, exif, xmp, quality)
         if format == "TIFF":
-            deep.write_tiff(self._samples(), self._tiff_tags(exif), stream)
+            sixteen_bit.write_tiff(self._samples(), self._tiff_tags(exif), stream)
         elif format == "PNG" and self.bits == 16:
             head = io.BytesIO()
             Image.new("L", (1, 1)).save(head, "PNG", **options)
-            deep.splice_png(head.getvalue(), self._samples(), stream)
+            sixteen_bit.splice_png(head.getvalue(), self._samples(), stream)
         else:
             image = self._image(with_alpha=format not in ("JPEG", "BMP"))
             try:
@@ -216,7 +216,7 @@ class Picture:
     def _fitting_icc(self) -> bytes | None:
         """The profile, unless it is one for pixels of another kind, which readers refuse or misread."""
         space = "GRAY" if self.pixels.shape[2] == 1 else "RGB"
-        return self.icc if self.icc and colour.profile_space(self.icc) == space else None
+        return self.icc if self.icc and color.profile_space(self.icc) == space else None
 
     def _options(self, format: Format, exif: Image.Exif, xmp: bytes | None, quality: int | None) -> dict[str, Any]:
         """What Pillow is told besides the pixels."""
@@ -397,7 +397,7 @@ def _load(image: ImageFile.ImageFile) -> None:
 def _picture(image: ImageFile.ImageFile, stream: IO[bytes]) -> Picture:
     format: Format = "JPEG" if image.format == "MPO" else image.format  # type: ignore[assignment]
     notes = []
-    layout = deep.raw_mode(image)  # gone once anything has loaded the pixels
+    layout = sixteen_bit.raw_mode(image)  # gone once anything has loaded the pixels
     frames = getattr(image, "n_frames", 1)
     if frames > 1:
         notes.append(f"only the first of {frames} frames was taken")
@@ -434,7 +434,7 @@ def _samples(image: ImageFile.ImageFile, layout: str, stream: IO[bytes], notes: 
     """The file's samples as ``(H, W, 1 to 4)``, 16 bits where it has them."""
     if image.format == "PNG" and layout == "LA;16B":
         with _open(stream) as again:
-            return deep.gray_alpha_bytes(again).view(">u2").astype(np.uint16)
+            return sixteen_bit.gray_alpha_bytes(again).view(">u2").astype(np.uint16)
     planar = _tiff_tag(image, TiffImagePlugin.PLANAR_CONFIGURATION) == 2
     if planar and _tiff_tag(image, TiffImagePlugin.BITSPERSAMPLE) == (16, 16, 16):  # which Pillow reads as noise
         raise PictureError("is a 16-bit TIFF with its colours in separate planes; save it interleaved (chunky)")
@@ -443,7 +443,7 @@ def _samples(image: ImageFile.ImageFile, layout: str, stream: IO[bytes], notes: 
         samples = np.asarray(image).astype(np.uint16)
         samples <<= 8
         with _open(stream) as again:
-            samples |= np.asarray(deep.lower_bytes(again))
+            samples |= np.asarray(sixteen_bit.lower_bytes(again))
         key = image.info.get("transparency")
         if isinstance(key, tuple) and samples.shape[2] == 3:
             seen = np.any(samples != np.array(key, np.uint16), axis=2, keepdims=True)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import lightwell
-from lightwell import colour, tiling, zoo
+from lightwell import color, tiling, zoo
 from lightwell.errors import PictureError
 from lightwell.picture import Format, Picture, read
 from lightwell.session import Device, Session
@@ -111,8 +111,8 @@ class Restorer:
             raise ValueError(f"strength is between 0 and 1, not {strength}")
         if isinstance(picture, Picture):
             profile, notes = None, picture.warnings
-            if picture.icc and colour.profile_space(picture.icc) == "RGB" and picture.pixels.shape[2] == 3:
-                profile = colour.rgb_profile(picture.icc)
+            if picture.icc and color.profile_space(picture.icc) == "RGB" and picture.pixels.shape[2] == 3:
+                profile = color.rgb_profile(picture.icc)
                 if profile is None:
                     notes += ("its colour profile is not of the matrix kind; its colours were taken for sRGB",)
                 elif profile.is_srgb():
@@ -142,7 +142,7 @@ class Restorer:
         return _BASE_BYTES + _picture_bytes(height, width, sample_bytes) + pixels * self._bytes_per_pixel
 
     def _restore(
-        self, pixels: NDArray[Any], strength: float, profile: colour.RgbProfile | None, progress: Progress | None
+        self, pixels: NDArray[Any], strength: float, profile: color.RgbProfile | None, progress: Progress | None
     ) -> NDArray[Any]:
         """Restore ``(H, W, 3 or 1)`` of any taken type."""
         if strength == 0:
@@ -153,7 +153,7 @@ class Restorer:
         def load(rows: slice, columns: slice) -> Floats:
             part = _to_floats(pixels[rows, columns])
             if profile is not None:
-                part = colour.linear_to_srgb(np.clip(profile.to_linear_srgb(part), 0, 1))
+                part = color.linear_to_srgb(np.clip(profile.to_linear_srgb(part), 0, 1))
             return np.repeat(part, 3, axis=2) if channels == 1 else part
 
         def store(top: int, restored: Floats) -> None:
@@ -162,12 +162,12 @@ class Restorer:
             if channels == 1:
                 restored = np.asarray(restored @ _LUMA, np.float32)[..., None]
             if strength < 1 or profile is not None:
-                light = colour.srgb_to_linear(restored)
+                light = color.srgb_to_linear(restored)
                 if strength < 1:
                     part = _to_floats(pixels[rows])
-                    own = profile.to_linear_srgb(part) if profile is not None else colour.srgb_to_linear(part)
+                    own = profile.to_linear_srgb(part) if profile is not None else color.srgb_to_linear(part)
                     light = own + np.float32(strength) * (light - own)
-                restored = profile.from_linear_srgb(light) if profile is not None else colour.linear_to_srgb(light)
+                restored = profile.from_linear_srgb(light) if profile is not None else color.linear_to_srgb(light)
             result[rows] = _from_floats(restored, pixels.dtype)
 
         tile = self.tile_for(height, width, pixels.itemsize)
