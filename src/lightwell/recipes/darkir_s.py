@@ -2,13 +2,14 @@
 
     lightwell train darkir-s --set data=~/sets
 
-`~/sets` holds `lol_v1` (with `our485` and `eval15`) and `photographs`: any few hundred good photographs; the shipped
-weights saw 300 of the Berkeley segmentation set. They went through these stages on from an earlier run's weights, and
-through the first two with photographs degraded more simply: docs/training-log.md tells what each brought.
+`~/sets` holds `lol_v1` (with `our485` and `eval15`) and `photographs`: any few hundred good photographs and what
+`tools/smooth_pictures.py` makes; the shipped weights saw 300 of the Berkeley segmentation set. They went through these
+stages on from an earlier run's weights, through the first two with photographs degraded more simply, and saw the smooth
+pictures in the last one only: docs/training-log.md tells what each brought.
 
 Whole frames at a fraction of their size come first, because exposure and colour are most of the score and cost little
-there. Cutting them by picking pixels instead of averaging keeps the noise of the full size. The last stage adds crops
-and frames at full size while the learning rate falls.
+there. Cutting them by picking pixels instead of averaging keeps the noise of the full size. The third stage adds
+crops and frames at full size while the learning rate falls; the last takes a faint grid off even surfaces.
 """
 
 from __future__ import annotations
@@ -57,18 +58,33 @@ recipe = Recipe(
         ),
         Stage(
             "finish",
-            steps=1000,
+            steps=1150,
             views=(
-                View((96, 144), batch=10, zoom=(0.7, 1.0), sampling="nearest", weight=2),
+                View((96, 144), batch=10, zoom=(0.7, 1.0), sampling="nearest", weight=1),
                 View((200, 304), batch=3, zoom=(0.7, 1.0), sampling="nearest", weight=1),
                 View((400, 600), batch=1, zoom=(1.0, 1.0), weight=1),
-                View((256, 384), batch=2, weight=0.5),
+                View((256, 384), batch=2, weight=1.5),
             ),
             losses={"l1": 1.0, "region_l1": 0.7, "log_mse": 0.03, "color_angle": 0.2, "edge": 10.0, "guide": 0.2},
             lr=8e-4,
             lr_end=1e-5,
             warmup=30,
             synthetic=0.2,
+            exposure=0.4,
+        ),
+        Stage(
+            "smooth",
+            steps=230,
+            views=(
+                View((96, 144), batch=8, zoom=(0.7, 1.0), sampling="nearest", weight=1),
+                View((200, 304), batch=4, zoom=(0.8, 1.0), sampling="nearest", weight=1),
+                View((400, 600), batch=1, zoom=(1.0, 1.0), weight=0.7),
+            ),
+            losses={"l1": 1.0, "region_l1": 0.7, "log_mse": 0.03, "color_angle": 0.2, "edge": 50.0, "guide": 0.2},
+            lr=3e-4,
+            lr_end=5e-6,
+            warmup=10,
+            synthetic=0.4,
             exposure=0.4,
         ),
     ),
