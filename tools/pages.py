@@ -10,18 +10,16 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections import defaultdict
+from functools import partial
 from pathlib import Path
-from statistics import mean
 
 import numpy as np
 from PIL import Image
-from publish import PROTOCOLS, SETS
+from publish import PROTOCOLS, SETS, Array, measure
 
 from lightwell import Restorer, zoo
 from lightwell.data.public import find_set
 from lightwell.evaluation.evaluate import BASELINE_GAMMA
-from lightwell.metrics import score
 from lightwell.picture import read
 
 ROOT = Path(__file__).parents[1]
@@ -74,28 +72,17 @@ NOT_COMPARED = """
 
 
 def measure_baselines(data: Path) -> dict[str, list[dict[str, object]]]:
-    rows: dict[str, list[dict[str, object]]] = {}
-    for name, gamma in (("untouched input", 1.0), (f"gamma {BASELINE_GAMMA}", BASELINE_GAMMA)):
-        numbers = []
-        for label, source in SETS.items():
-            scores = defaultdict(list)
-            for pair in find_set(data, source):
-                low = read(pair.low).pixels
-                picture = np.round((low / 255) ** gamma * 255).astype(np.uint8)
-                for protocol in PROTOCOLS:
-                    scores[protocol].append(score(picture, read(pair.high).pixels, protocol))
-            numbers += [
-                {
-                    "data": label,
-                    "pictures": len(values),
-                    "protocol": protocol,
-                    "psnr": round(mean(value.psnr for value in values), 3),
-                    "ssim": round(mean(value.ssim for value in values), 4),
-                }
-                for protocol, values in scores.items()
-            ]
-        rows[name] = numbers
-    return rows
+    def brighten(low: Array, gamma: float) -> Array:
+        return np.round((low / 255) ** gamma * 255).astype(np.uint8)
+
+    return {
+        name: [
+            number
+            for label, source in SETS.items()
+            for number in measure(partial(brighten, gamma=gamma), label, find_set(data, source))
+        ]
+        for name, gamma in (("untouched input", 1.0), (f"gamma {BASELINE_GAMMA}", BASELINE_GAMMA))
+    }
 
 
 def table(data: str, rows: dict[str, list[dict[str, object]]]) -> str:
@@ -138,7 +125,9 @@ def before_after(path: Path) -> None:
     for source in sorted((ROOT / "examples").glob("*.jpg")):
         low = read(source).pixels
         pair = np.concatenate((low, restorer(low)), axis=1)
-        columns.append(Image.fromarray(pair).resize((pair.shape[1] * height // pair.shape[0], height), Image.LANCZOS))
+        columns.append(
+            Image.fromarray(pair).resize((pair.shape[1] * height // pair.shape[0], height), Image.Resampling.LANCZOS)
+        )
     sheet = Image.new("RGB", (max(column.width for column in columns), len(columns) * (height + 6) - 6), "white")
     for row, column in enumerate(columns):
         sheet.paste(column, ((sheet.width - column.width) // 2, row * (height + 6)))

@@ -12,11 +12,13 @@ import argparse
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lightwell import Restorer, zoo
 from lightwell.data.paired import Pair
@@ -31,15 +33,16 @@ SETS = {
     "LOL v1 val_unseen": "lol_v1:val_unseen",
     "LOL v1 eval15": "lol_v1:eval15",
 }
+Array = NDArray[Any]
 PROTOCOLS = ("strict", "gtmean-gray", "y")
 FOLDER = Path(zoo.__file__).parent
 
 
-def measure(restorer: Restorer, data: str, pairs: Iterable[Pair]) -> list[dict[str, object]]:
+def measure(restore: Callable[[Array], Array], data: str, pairs: Iterable[Pair]) -> list[dict[str, object]]:
     """Mean PSNR and SSIM of whole frames, as 8-bit pictures, under each protocol."""
     scores = defaultdict(list)
     for pair in pairs:
-        restored = restorer(read(pair.low).pixels)
+        restored = restore(read(pair.low).pixels)
         target = read(pair.high).pixels
         for protocol in PROTOCOLS:
             scores[protocol].append(score(restored, target, protocol))

@@ -23,7 +23,9 @@ def main(folder: Path) -> None:
     for number in range(COUNT):
         color = rng.uniform(0.05, 0.95, 3)
         field = np.clip(color + rng.normal(0, rng.uniform(0.02, 0.3), (3, 4, 3)), 0, 1)
-        planes = [Image.fromarray(field[..., c].astype(np.float32)).resize(SIZE, Image.BICUBIC) for c in range(3)]
+        planes = [
+            Image.fromarray(field[..., c].astype(np.float32)).resize(SIZE, Image.Resampling.BICUBIC) for c in range(3)
+        ]
         levels = np.stack([np.asarray(plane) for plane in planes], axis=2) * 255
         dithered = levels + rng.uniform(-0.5, 0.5, levels.shape)
         Image.fromarray(np.clip(dithered, 0, 255).round().astype(np.uint8)).save(folder / f"smooth_{number:03d}.png")
