@@ -3,7 +3,7 @@
     python benchmarks/inference.py [MODEL]
 
 Each runs in a process of its own, in turn, and the ratios of the medians are printed: above 1 means that onnxruntime is
-quicker or smaller. 1080p goes through guided tiles in both.
+quicker or smaller. 1080p goes through guided tiles in both. Takes about six minutes on two cores.
 """
 
 from __future__ import annotations
