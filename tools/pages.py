@@ -46,7 +46,7 @@ and can be had one by one with `lightwell evaluate --model NAME --low DIR --high
 
 Data: LOL v1 (Wei et al., BMVC 2018), whole 600x400 frames. *val_seen*: 16 pictures whose scenes occur in the training
 half at another exposure, as 14 of the 15 scenes of *eval15* do. *val_unseen*: 20 pictures of scenes kept out of
-training. Checkpoints were chosen on the two validation sets. PSNR in dB and SSIM, means over the pictures. Protocols:
+training. How the checkpoint was chosen stands in its card. PSNR in dB and SSIM, means over the pictures. Protocols:
 `strict` is the 8-bit output as it is; `gtmean-gray` after one gain per picture taken from the truth; `y` on the luma.
 """
 
