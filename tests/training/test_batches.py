@@ -18,7 +18,7 @@ CPU = torch.device("cpu")
 def test_a_batch_depends_on_seed_and_step_alone(recipe: Recipe) -> None:
     batches, again = Batches(recipe, CPU), Batches(recipe, CPU)
     for step in (5, 0, 9):
-        low, target = batches[step]
+        low, target, _ = batches[step]
         assert low.shape == target.shape
         assert torch.equal(again[step][0], low)
         assert torch.equal(again[step][1], target)
@@ -33,7 +33,7 @@ def test_a_set_that_does_not_fit_streams_the_same_batches(recipe: Recipe, worker
     streamed = Batches(replace(recipe, memory=5e-6, workers=workers), CPU)
     assert streamed.streams
     assert not held.streams
-    for step, (low, target) in enumerate(streamed.loader(7), start=7):
+    for step, (low, target, _) in enumerate(streamed.loader(7), start=7):
         assert torch.equal(low, held[step][0])
         assert torch.equal(target, held[step][1])
     assert step == recipe.steps - 1

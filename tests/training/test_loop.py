@@ -19,7 +19,7 @@ from lightwell.errors import DataError, RecipeError, TrainingError, WeightsError
 from lightwell.models.registry import load_weights, register_model
 from lightwell.training.batches import Batches
 from lightwell.training.loop import Progress, Run, learning_rate, train
-from lightwell.training.recipe import Objective, Recipe, Stage, Turn, restoration
+from lightwell.training.recipe import Batch, Nets, Objective, Recipe, Stage, Turn, restoration
 
 CPU = torch.device("cpu")
 
@@ -33,7 +33,7 @@ def weights(net: nn.Module) -> Tensor:
     return torch.cat([parameter.detach().flatten() for parameter in net.parameters()])
 
 
-def batch(run: Run) -> tuple[Tensor, Tensor]:
+def batch(run: Run) -> Batch:
     return Batches(run.recipe, CPU)[run.step]
 
 
@@ -109,7 +109,7 @@ def test_lines_after_the_checkpoint_are_dropped_from_the_log(recipe: Recipe, tmp
 
 def test_the_gradient_is_clipped_after_it_is_computed(recipe: Recipe) -> None:
     run = Run(replace(recipe, clip=1e-3), CPU)
-    numbers = run.update(*batch(run))
+    numbers = run.update(batch(run))
     assert numbers["gradient"] > 1e-2
     left = torch.stack([p.grad.norm() for p in run.net.parameters() if p.grad is not None]).norm()
     assert left.item() == pytest.approx(1e-3, rel=1e-3)
@@ -119,7 +119,7 @@ def test_the_average_follows_its_formula(recipe: Recipe) -> None:
     run = Run(replace(recipe, ema=0.25), CPU)
     expected = None
     for step in range(4):
-        run.update(*batch(run))
+        run.update(batch(run))
         # The first weights are taken as they are; then the decay rises to 0.25.
         decay = min(0.25, (1 + step) / (10 + step))
         expected = weights(run.net) if expected is None else decay * expected + (1 - decay) * weights(run.net)
@@ -138,30 +138,30 @@ def test_only_kernels_decay(recipe: Recipe) -> None:
 def nan_on(bad: Tensor) -> Objective:
     """An objective that fails on one batch."""
 
-    def objective(net: nn.Module, low: Tensor, target: Tensor, losses: Mapping[str, float]) -> dict[str, Tensor]:
-        factor = math.nan if torch.equal(low, bad) else 1.0
-        return {name: value * factor for name, value in restoration(net, low, target, losses).items()}
+    def objective(nets: Nets, batch: Batch, losses: Mapping[str, float]) -> dict[str, Tensor]:
+        factor = math.nan if torch.equal(batch.low, bad) else 1.0
+        return {name: value * factor for name, value in restoration(nets, batch, losses).items()}
 
     return objective
 
 
 def test_a_step_that_is_not_finite_changes_nothing_and_is_counted(recipe: Recipe) -> None:
-    bad, _ = Batches(recipe, CPU)[1]
+    bad = Batches(recipe, CPU)[1].low
     run = Run(with_stage(recipe, turns=(Turn(nan_on(bad)),)), CPU)
-    run.update(*batch(run))
+    run.update(batch(run))
     before, average = weights(run.net), weights(run.average.module)
-    numbers = run.update(*batch(run))
+    numbers = run.update(batch(run))
     assert math.isnan(numbers["loss"])
     assert numbers["skipped"] == 1
     assert torch.equal(weights(run.net), before)
     assert torch.equal(weights(run.average.module), average)
-    assert run.update(*batch(run))["skipped"] == 1
+    assert run.update(batch(run))["skipped"] == 1
     assert run.skipped_in_a_row == 0
     assert torch.isfinite(weights(run.net)).all()
 
 
-def always_nan(net: nn.Module, low: Tensor, *_: object) -> dict[str, Tensor]:
-    return {"l1": net(low).mean() * math.nan}
+def always_nan(nets: Nets, batch: Batch, _: object) -> dict[str, Tensor]:
+    return {"l1": nets.net(batch.low).mean() * math.nan}
 
 
 def test_a_run_that_stays_not_finite_stops_and_keeps_its_checkpoint(recipe: Recipe, tmp_path: Path) -> None:
@@ -196,17 +196,17 @@ def test_frozen_parts_stay_as_they_are(recipe: Recipe) -> None:
     frozen = with_stage(replace(recipe, model="parts"), losses={"l1": 1.0}, turns=(Turn(learns=("second",)),))
     run = Run(frozen, CPU)
     before = {name: value.clone() for name, value in run.net.state_dict().items()}
-    run.update(*batch(run))
+    run.update(batch(run))
     for name, value in run.net.state_dict().items():
         assert torch.equal(value, before[name]) == name.startswith("first"), name
 
 
-def away(net: nn.Module, low: Tensor, target: Tensor, _: object) -> dict[str, Tensor]:
-    return {"away": -(net(low) - target).abs().mean()}
+def away(nets: Nets, batch: Batch, _: object) -> dict[str, Tensor]:
+    return {"away": -(nets.net(batch.low) - batch.target).abs().mean()}
 
 
-def towards(net: nn.Module, low: Tensor, target: Tensor, _: object) -> dict[str, Tensor]:
-    return {"towards": (net(low) - target).abs().mean()}
+def towards(nets: Nets, batch: Batch, _: object) -> dict[str, Tensor]:
+    return {"towards": (nets.net(batch.low) - batch.target).abs().mean()}
 
 
 def test_turns_play_against_each_other(recipe: Recipe) -> None:
@@ -214,7 +214,7 @@ def test_turns_play_against_each_other(recipe: Recipe) -> None:
     both = with_stage(replace(recipe, model="parts"), losses={"away": 1.0, "towards": 2.0}, turns=turns)
     run = Run(both, CPU)
     before = {name: value.clone() for name, value in run.net.named_parameters()}
-    numbers = run.update(*batch(run))
+    numbers = run.update(batch(run))
     assert numbers["loss"] == pytest.approx(numbers["away"] + 2 * numbers["towards"])
     assert all(not torch.equal(value, before[name]) for name, value in run.net.named_parameters())
 
@@ -223,16 +223,16 @@ def test_a_loss_that_nothing_computes_and_learners_that_do_not_exist(recipe: Rec
     silent = with_stage(recipe, losses={"towards": 1.0, "l1": 1.0}, turns=(Turn(towards),))
     run = Run(silent, CPU)
     with pytest.raises(RecipeError, match="compute no l1"):
-        run.update(*batch(run))
+        run.update(batch(run))
     nobody = with_stage(recipe, turns=(Turn(learns=("third",)),))
     run = Run(nobody, CPU)
     with pytest.raises(RecipeError, match="'third': nothing would learn"):
-        run.update(*batch(run))
+        run.update(batch(run))
 
 
 def test_bfloat16_trains_with_parameters_in_float32(recipe: Recipe) -> None:
     run, plain = Run(replace(recipe, precision="bfloat16"), CPU), Run(recipe, CPU)
-    numbers, expected = run.update(*batch(run)), plain.update(*batch(plain))
+    numbers, expected = run.update(batch(run)), plain.update(batch(plain))
     assert numbers["loss"] == pytest.approx(expected["loss"], rel=0.05)
     assert numbers["loss"] != expected["loss"]
     assert all(parameter.dtype == torch.float32 for parameter in run.net.parameters())
@@ -293,8 +293,8 @@ def test_a_full_disk_leaves_the_checkpoint_whole(recipe: Recipe, tmp_path: Path)
     assert not list(tmp_path.glob("*.part")) + list(tmp_path.glob(".*.part"))
 
 
-def greedy(net: nn.Module, low: Tensor, *_: object) -> dict[str, Tensor]:
-    return {"l1": net(low).mean() + torch.empty(2**60, dtype=torch.uint8).sum()}
+def greedy(nets: Nets, batch: Batch, _: object) -> dict[str, Tensor]:
+    return {"l1": nets.net(batch.low).mean() + torch.empty(2**60, dtype=torch.uint8).sum()}
 
 
 def test_too_little_memory_names_the_setting_to_lower(recipe: Recipe, tmp_path: Path) -> None:

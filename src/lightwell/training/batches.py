@@ -17,16 +17,15 @@ from lightwell.data.paired import load_pair, load_picture
 from lightwell.data.public import find_set
 from lightwell.data.views import DRAWS, PictureStore, View
 from lightwell.errors import RecipeError
-from lightwell.training.recipe import Recipe
+from lightwell.training.recipe import Batch, Recipe
 
-__all__ = ["Batch", "Batches"]
+__all__ = ["Batches"]
 
 Item = TypeVar("Item")
-Batch = tuple[Tensor, Tensor]
 
 
 class Batches(Dataset[Batch]):
-    """The ``(low, target)`` batch of every step.
+    """The batch of every step.
 
     A batch depends on the recipe and the step alone: neither on the steps before, nor on how many processes share it.
     Pictures are kept on the device if all of them fit there; otherwise those that fit are kept in memory and the others
@@ -50,14 +49,14 @@ class Batches(Dataset[Batch]):
                     raise RecipeError(f"{world} processes cannot share a batch of {view.batch}: make it a multiple")
         # What is computed does not matter here, and its functions need not be known to the processes that read.
         stages = tuple(replace(stage, losses={}, turns=()) for stage in recipe.stages)
-        self.recipe = replace(recipe, stages=stages)
+        self.recipe = replace(recipe, stages=stages, critics=None)
         self.rank, self.world = rank, world
 
         sets = [find_set(recipe.data, name) for name in recipe.pairs]
         self.counts = torch.tensor([len(pairs) for pairs in sets])
         self.shares = torch.tensor(list(recipe.pairs.values()), dtype=torch.float64)
         self.pairs = _Source([pair for pairs in sets for pair in pairs], load_pair, recipe.memory * 1e9)
-        wanted = any(stage.synthetic for stage in recipe.stages)
+        wanted = any(stage.synthetic or stage.references for stage in recipe.stages)
         photographs = find_pictures(recipe.data / recipe.photographs).values() if wanted else ()
         self.photographs = _Source(list(photographs), load_picture, recipe.memory * 1e9 - self.pairs.size)
         self.streams = not (self.pairs.fits and self.photographs.fits)
@@ -89,7 +88,12 @@ class Batches(Dataset[Batch]):
             good = self.photographs.cut(photograph[made], replace(view, sampling="area"), draws[made])
             parts.append((degrade(good, shots.take(made)), good))
         lows, targets = zip(*parts, strict=True)
-        return torch.cat(lows), torch.cat(targets)
+        reference = None
+        if stage.references:
+            own = mine.nonzero()[:, 0]
+            fresh = torch.rand(n, DRAWS, generator=generator)
+            reference = self.photographs.cut(photograph[own], replace(view, sampling="area"), fresh[own])
+        return Batch(torch.cat(lows), torch.cat(targets), reference)
 
     def loader(self, start: int) -> DataLoader[Batch]:
         """The batches from a step on."""

@@ -39,10 +39,10 @@ from lightwell.metrics.protocols import PROTOCOLS
 from lightwell.metrics.psnr import psnr
 from lightwell.models import create_model, save_weights
 from lightwell.models.darkir import DecoderBlock, EncoderBlock
-from lightwell.training.batches import Batch, Batches
+from lightwell.training.batches import Batches
 from lightwell.training.checkpoint import load_state, save_state
 from lightwell.training.logging import Log
-from lightwell.training.recipe import Recipe, Stage
+from lightwell.training.recipe import Batch, Nets, Recipe, Stage
 
 __all__ = ["Progress", "Run", "learning_rate", "prefetched", "train"]
 
@@ -71,16 +71,19 @@ class Progress:
 
 
 def learning_rate(stage: Stage, step: int) -> float:
-    """Learning rate at a step of a stage: linear warm-up, then a cosine from ``lr`` to ``lr_end``."""
+    """Learning rate at a step of a stage: linear warm-up, then a cosine from ``lr`` to ``lr_end``, or steps down."""
     if step < stage.warmup:
         return stage.lr * (step + 1) / stage.warmup
+    if stage.decay is not None:
+        factor, every = stage.decay
+        return stage.lr * factor ** (step // every)
     end = stage.lr if stage.lr_end is None else stage.lr_end
     done = (step - stage.warmup) / max(stage.steps - stage.warmup, 1)
     return end + (stage.lr - end) * 0.5 * (1 + math.cos(math.pi * done))
 
 
 class Run:
-    """What a recipe trains: the network, its running average and its optimiser.
+    """What a recipe trains: the network, its running average, its critics and their optimiser.
 
     Args:
         recipe: what to train.
@@ -109,12 +112,14 @@ class Run:
             except (OSError, RuntimeError, SafetensorError) as error:
                 raise WeightsError(f"{recipe.start}: cannot start {recipe.model} from it ({error})") from error
         self.net = net.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.forward: nn.Module = torch.compile(self.net) if recipe.compile else self.net  # type: ignore[assignment]
+        self.critics = recipe.critics().to(device) if recipe.critics is not None else None
+        forward: nn.Module = torch.compile(self.net) if recipe.compile else self.net  # type: ignore[assignment]
+        self.nets = Nets(forward, self.critics)
         self.average = AveragedModel(self.net, multi_avg_fn=self._lerp).eval()
         # Biases, gains and DarkIR's gates (1, C, 1, 1) are not decayed.
         kernels: list[Tensor] = []
         others: list[Tensor] = []
-        for parameter in self.net.parameters():
+        for _, parameter in self._parameters():
             (kernels if parameter.ndim > 1 and parameter.shape[0] > 1 else others).append(parameter)
         self.optimizer = torch.optim.AdamW(
             [{"params": kernels, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}],
@@ -128,6 +133,11 @@ class Run:
         self.best = -math.inf
         self._learning: tuple[str, ...] | None = None
 
+    def _parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        yield from self.net.named_parameters()
+        if self.critics is not None:
+            yield from self.critics.named_parameters("critics")
+
     def _lerp(self, averages: Any, news: Any, _: object) -> None:
         done = self.step - self.skipped
         torch._foreach_lerp_(averages, news, 1 - min(self.recipe.ema, (1 + done) / (10 + done)))
@@ -137,6 +147,7 @@ class Run:
         return {
             "model": self.recipe.model,
             "net": self.net.state_dict(),
+            "critics": self.critics.state_dict() if self.critics is not None else {},
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
@@ -155,6 +166,8 @@ class Run:
             if state["model"] != self.recipe.model:
                 raise ValueError(f"it is one of {state['model']}")
             self.net.load_state_dict(state["net"])
+            if self.critics is not None:
+                self.critics.load_state_dict(state["critics"])
             self.average.load_state_dict(state["average"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.step, self.best = state["step"], state["best"]
@@ -164,12 +177,11 @@ class Run:
                 f"the checkpoint does not fit the recipe's model {self.recipe.model}: {error}"
             ) from error
 
-    def update(self, low: Tensor, target: Tensor) -> dict[str, float]:
+    def update(self, batch: Batch) -> dict[str, float]:
         """One step; a turn whose loss or gradient is not finite is skipped and counted.
 
         Args:
-            low: this process's share of the dark pictures.
-            target: their targets.
+            batch: this process's share, on any device.
 
         Returns:
             The step's numbers for the log, means over the processes.
@@ -182,20 +194,21 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         torch.manual_seed(self.recipe.seed * 1_000_003 + self.step)  # for networks with dropout and the like
-        low = low.contiguous(memory_format=torch.channels_last)
+        low, target, reference = (part.to(self.device, non_blocking=True) if part is not None else None for part in batch)
+        batch = Batch(low.contiguous(memory_format=torch.channels_last), target, reference)
         numbers = {"loss": 0.0}
         good = True
         for turn in stage.turns:
             self._teach(turn.learns)
             self.optimizer.zero_grad(set_to_none=True)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
-                losses = turn.objective(self.forward, low, target, stage.losses)
+                losses = turn.objective(self.nets, batch, stage.losses)
             loss = torch.stack([stage.losses[name] * value.float() for name, value in losses.items()]).sum()
             loss.backward()  # type: ignore[no-untyped-call]
             values = torch.stack([loss.detach(), *(value.detach().float() for value in losses.values())])
-            gradients = [p.grad for p in self.net.parameters() if p.grad is not None]
-            _average_over_processes([*gradients, values])
-            norm = clip_grad_norm_(self.net.parameters(), self.recipe.clip)
+            learning = [p for _, p in self._parameters() if p.grad is not None]
+            _average_over_processes([*(p.grad for p in learning if p.grad is not None), values])
+            norm = clip_grad_norm_(learning, self.recipe.clip)
             whole, *parts, gradient = torch.cat([values, norm[None]]).tolist()
             if math.isfinite(whole) and math.isfinite(gradient):
                 self.optimizer.step()
@@ -221,11 +234,11 @@ class Run:
         """Lets gradients change the parameters whose names begin so, and freezes the others."""
         if learns == self._learning:
             return
-        for name, parameter in self.net.named_parameters():
+        for name, parameter in self._parameters():
             parameter.requires_grad_(name.startswith(learns))
         for name, module in self.net.named_modules():
             module.training = name.startswith(learns)
-        if not any(parameter.requires_grad for parameter in self.net.parameters()):
+        if not any(parameter.requires_grad for _, parameter in self._parameters()):
             raise RecipeError(f"no parameter's name begins with {' or '.join(map(repr, learns))}: nothing would learn")
         self._learning = learns
 
@@ -301,13 +314,13 @@ def train(
         stop = stack.enter_context(_stop_on_signal())
         ahead = stack.enter_context(contextlib.closing(prefetched(batches.loader(run.step))))
         begun = time.monotonic()
-        for low, target in ahead:
+        for batch in ahead:
             waited = time.monotonic() - begun
             stage, _ = recipe.at(run.step)
-            with _explained(stage, low, state):
-                numbers = run.update(low.to(device, non_blocking=True), target.to(device, non_blocking=True))
+            with _explained(stage, batch.low, state):
+                numbers = run.update(batch)
             taken = time.monotonic() - begun
-            numbers |= {"pictures_per_second": len(low) * world / taken, "waiting": waited / taken}
+            numbers |= {"pictures_per_second": len(batch.low) * world / taken, "waiting": waited / taken}
             last = run.step == recipe.steps or _anywhere(stop.is_set() or time.monotonic() > end)
             validation: dict[str, float] = {}
             if log is not None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,15 +18,43 @@ from lightwell.data.views import View
 from lightwell.errors import RecipeError
 from lightwell.losses import LOSSES
 
-__all__ = ["Objective", "Recipe", "Stage", "Turn", "override", "refuse_unknown", "restoration"]
-
-Objective = Callable[[nn.Module, Tensor, Tensor, Mapping[str, float]], dict[str, Tensor]]
-"""Computes the losses that a turn learns from: ``(net, low, target, weights)`` to unweighted values by name."""
+__all__ = ["Batch", "Nets", "Objective", "Recipe", "Stage", "Turn", "override", "refuse_unknown", "restoration"]
 
 
-def restoration(net: nn.Module, low: Tensor, target: Tensor, losses: Mapping[str, float]) -> dict[str, Tensor]:
+class Batch(NamedTuple):
+    """What a step learns from: ``(N, 3, H, W)`` tensors in [0, 1].
+
+    Args:
+        low: dark pictures.
+        target: the same scenes in good light.
+        reference: good photographs of other scenes, in stages that ask for them.
+    """
+
+    low: Tensor
+    target: Tensor
+    reference: Tensor | None = None
+
+
+class Nets(NamedTuple):
+    """What a turn computes with.
+
+    Args:
+        net: the recipe's model.
+        critics: networks that only training needs, if the recipe has any.
+    """
+
+    net: nn.Module
+    critics: nn.Module | None = None
+
+
+Objective = Callable[[Nets, Batch, Mapping[str, float]], dict[str, Tensor]]
+"""Computes the losses that a turn learns from: ``(nets, batch, weights)`` to unweighted values by name."""
+
+
+def restoration(nets: Nets, batch: Batch, losses: Mapping[str, float]) -> dict[str, Tensor]:
     """Losses between what the network makes of the dark picture and its target."""
-    outputs = net(low, side=True) if "guide" in losses else (net(low),)
+    low, target, _ = batch
+    outputs = nets.net(low, side=True) if "guide" in losses else (nets.net(low),)
     with torch.autocast(low.device.type, enabled=False):
         return {name: LOSSES[name](outputs[1 if name == "guide" else 0].float(), target) for name in losses}
 
@@ -40,8 +68,8 @@ class Turn:
 
     Args:
         objective: computes some of the stage's losses.
-        learns: how the names of the parameters that learn begin. All others are frozen, their modules in evaluation
-            mode, but gradients pass through them.
+        learns: how the names of the parameters that learn begin; those of the critics begin with ``critics.``. All
+            others are frozen, their modules in evaluation mode, but gradients pass through them.
     """
 
     objective: Objective = restoration
@@ -59,9 +87,11 @@ class Stage:
         losses: weight of each loss, by its name in ``lightwell.losses.LOSSES`` or of the turns' own objectives.
         lr: learning rate after the warm-up.
         lr_end: learning rate at the end, reached along a cosine; equal to ``lr`` by default, which keeps it constant.
+        decay: a factor, and after how many steps the learning rate is multiplied by it, again and again.
         warmup: steps over which the learning rate rises from zero.
         synthetic: share of each batch that is made from good photographs by ``degradation``.
         exposure: standard deviation in stops of the shift of a real dark picture's exposure, cut at three.
+        references: whether batches bring good photographs of other scenes along.
         turns: what learns from what.
 
     Raises:
@@ -74,9 +104,11 @@ class Stage:
     losses: dict[str, float]
     lr: float
     lr_end: float | None = None
+    decay: tuple[float, int] | None = None
     warmup: int = 100
     synthetic: float = 0.0
     exposure: float = 0.4
+    references: bool = False
     turns: tuple[Turn, ...] = (Turn(),)
 
     def __post_init__(self) -> None:
@@ -97,10 +129,11 @@ class Recipe:
         stages: run one after the other.
         data: folder that holds the sets.
         pairs: sets of real pairs, named as for ``lightwell.data.public.find_set``, and their shares in a batch.
-        photographs: folder in ``data`` of good photographs to degrade.
+        photographs: folder in ``data`` of good photographs, to degrade or as references.
         held_out: sets to validate on; the weights that do best on average over the sets are kept.
         allow_overlap: go on when ``held_out`` shares pictures with ``pairs``.
         start: weights to start from; fresh ones by default.
+        critics: builds networks that only training needs; they are in the checkpoint, but not in the weights.
         seed: decides everything that is drawn.
         weight_decay: of AdamW, on convolution kernels and matrices only.
         betas: of AdamW.
@@ -127,6 +160,7 @@ class Recipe:
     held_out: tuple[str, ...] = ("lol_v1:val_seen", "lol_v1:val_unseen")
     allow_overlap: bool = False
     start: Path | None = None
+    critics: Callable[[], nn.Module] | None = None
     seed: int = 0
     weight_decay: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.99)
