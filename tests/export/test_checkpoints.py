@@ -8,8 +8,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from lightwell.errors import WeightsError
-from lightwell.export.checkpoints import import_darkir
+from lightwell.export.checkpoints import import_darkir, import_frlie, import_network
 from lightwell.models.darkir import DarkIR, DarkIRConfig
+from lightwell.models.frlie import FRLIE, FRLIEConfig
 
 CONFIGS = [
     DarkIRConfig(width=4),
@@ -112,3 +113,40 @@ def test_other_networks_and_missing_files_are_named(tmp_path: Path) -> None:
         import_darkir(tmp_path / "other.safetensors")
     with pytest.raises(WeightsError, match="no such file"):
         import_darkir(tmp_path / "missing.pt")
+
+
+@pytest.fixture
+def frlie_files(tmp_path: Path) -> tuple[FRLIE, list[Path]]:
+    """A FRLIE, and its parameters in the two files of the public code."""
+    torch.manual_seed(0)
+    net = FRLIE(FRLIEConfig(width=4, blocks=3))
+    parts = {name: part.state_dict() for name, part in net.named_children()}
+    paths = [tmp_path / "weights_reconstruct.pth", tmp_path / "weights_feature_process.pth"]
+    torch.save({name: parts[name] for name in ("encoder", "decoder")}, paths[0])
+    torch.save({"feature_processor": parts["feature_processor"]}, paths[1])
+    return net, paths
+
+
+def test_both_files_of_a_frlie_make_one_network(frlie_files: tuple[FRLIE, list[Path]]) -> None:
+    expected, paths = frlie_files
+    net = import_network(paths)
+    assert net.config == expected.config
+    for key, value in expected.state_dict().items():
+        assert torch.equal(net.state_dict()[key], value), key
+
+
+def test_half_a_frlie_is_refused(frlie_files: tuple[FRLIE, list[Path]]) -> None:
+    for path in frlie_files[1]:
+        with pytest.raises(WeightsError, match=rf"{path.name}: half a FRLIE: give both files"):
+            import_network([path])
+
+
+def test_a_public_frlie_file_gives_the_public_output(shared: Path) -> None:
+    import numpy as np
+
+    folder = shared / "reference" / "frlie"
+    net = import_frlie([folder / "weights_base8.safetensors"]).eval()
+    values = np.load(folder / "io_base8.npz")
+    with torch.inference_mode():
+        restored = net(torch.from_numpy(values["even.input"]))
+    np.testing.assert_allclose(restored, values["even.enhanced"], rtol=0, atol=1e-4)

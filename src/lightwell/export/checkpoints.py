@@ -10,26 +10,31 @@ import pickle
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from lightwell.errors import WeightsError
 from lightwell.models.darkir import DarkIR, DarkIRConfig
+from lightwell.models.frlie import FRLIE, FRLIEConfig
 
-__all__ = ["darkir_config", "import_darkir", "read_state"]
+__all__ = ["darkir_config", "import_darkir", "import_frlie", "import_network", "read_state"]
 
 _WRAPPERS = ("params_ema", "params", "model_state_dict", "state_dict", "model")
 _SHOWN = 8
+
+Net = TypeVar("Net", bound=nn.Module)
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
     """The parameters in a checkpoint file, by their bare names.
 
     Takes a bare dictionary or one wrapped as ``params``, ``model_state_dict`` or ``state_dict``, with or without the
-    ``module.`` prefix of data-parallel training, as safetensors or in torch's format. Nothing in the file is executed.
+    ``module.`` prefix of data-parallel training, or one dictionary for each part of a network, whose names then lead
+    those of the parameters; as safetensors or in torch's format. Nothing in the file is executed.
 
     Raises:
         WeightsError: when the file cannot be read safely or holds no parameters.
@@ -50,6 +55,8 @@ def read_state(path: Path) -> dict[str, Tensor]:
     for key in _WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
+    if isinstance(content, Mapping) and all(isinstance(part, Mapping) for part in content.values()):
+        content = {f"{name}.{key}": value for name, part in content.items() for key, value in part.items()}
     if not isinstance(content, Mapping) or not content or not all(isinstance(v, Tensor) for v in content.values()):
         raise WeightsError(f"{path}: no parameters found (looked at the top level and under {', '.join(_WRAPPERS)})")
     return {str(key).removeprefix("module."): value for key, value in content.items()}
@@ -114,11 +121,70 @@ def import_darkir(
         WeightsError: when the file cannot be read safely or does not hold a whole DarkIR; the message lists what is
             missing, unexpected or of another shape.
     """
-    state = read_state(path)
+    return _darkir(read_state(path), str(path), dilations, encoder_dilations)
+
+
+def import_frlie(paths: Sequence[Path]) -> FRLIE:
+    """A FRLIE with the parameters of public checkpoints, which come as two files: reconstruction and feature network.
+
+    Args:
+        paths: all files.
+
+    Raises:
+        WeightsError: when a file cannot be read safely, or together they do not hold a whole FRLIE.
+    """
+    return _frlie(_merged(paths), _named(paths))
+
+
+def import_network(
+    paths: Sequence[Path], dilations: Sequence[int] | None = None, encoder_dilations: Sequence[int] | None = None
+) -> DarkIR | FRLIE:
+    """Whichever network the parameters of these files belong to.
+
+    Args:
+        paths: all files of one network.
+        dilations: of a DarkIR, as in :func:`darkir_config`.
+        encoder_dilations: likewise.
+
+    Raises:
+        WeightsError: when a file cannot be read safely, or together they do not hold one whole network.
+    """
+    state = _merged(paths)
+    if any(key.startswith(("encoder.conv1.", "feature_processor.")) for key in state):
+        return _frlie(state, _named(paths))
+    return _darkir(state, _named(paths), dilations, encoder_dilations)
+
+
+def _darkir(
+    state: Mapping[str, Tensor], origin: str, dilations: Sequence[int] | None, encoder_dilations: Sequence[int] | None
+) -> DarkIR:
     try:
-        net = DarkIR(darkir_config(state, dilations, encoder_dilations))
+        config = darkir_config(state, dilations, encoder_dilations)
     except WeightsError as error:
-        raise WeightsError(f"{path}: {error}") from error
+        raise WeightsError(f"{origin}: {error}") from error
+    return _filled(DarkIR(config), state, origin)
+
+
+def _frlie(state: Mapping[str, Tensor], origin: str) -> FRLIE:
+    blocks = {match[1] for key in state if (match := re.match(r"feature_processor\.main_blocks\.(\d+)\.", key))}
+    if "encoder.conv1.1.weight" not in state or not blocks:
+        raise WeightsError(
+            f"{origin}: half a FRLIE: give both files, that of the reconstruction and that of the feature network"
+        )
+    config = FRLIEConfig(width=state["encoder.conv1.1.weight"].shape[0], blocks=len(blocks))
+    return _filled(FRLIE(config), state, origin)
+
+
+def _merged(paths: Sequence[Path]) -> dict[str, Tensor]:
+    return {key: value for path in paths for key, value in read_state(path).items()}
+
+
+def _named(paths: Sequence[Path]) -> str:
+    return " and ".join(map(str, paths))
+
+
+def _filled(net: Net, state: Mapping[str, Tensor], origin: str) -> Net:
+    """The network with these parameters, which must be exactly its own."""
     expected = net.state_dict()
     problems = {
         "missing": [key for key in expected if key not in state],
@@ -127,7 +193,7 @@ def import_darkir(
     }
     if any(problems.values()):
         listed = "; ".join(f"{len(keys)} {what}: {_shorten(keys)}" for what, keys in problems.items() if keys)
-        raise WeightsError(f"{path}: does not hold a whole DarkIR: {listed}")
+        raise WeightsError(f"{origin}: does not hold a whole {type(net).__name__}: {listed}")
     net.load_state_dict(state)
     return net
 

@@ -38,16 +38,15 @@ class FRLIEConfig:
 
     Args:
         width: channels of the first convolution; features have four times as many.
-        blocks: blocks of the feature network; 0 is the ablation without feature restoration, which decodes what it
-            encoded.
+        blocks: blocks of the feature network.
     """
 
     width: int = 32
     blocks: int = 4
 
     def __post_init__(self) -> None:
-        if self.width < 1 or self.blocks < 0:
-            raise ValueError(f"width must be positive and blocks not negative: {self.width} and {self.blocks}")
+        if self.width < 1 or self.blocks < 1:
+            raise ValueError(f"width and blocks must be positive: {self.width} and {self.blocks}")
 
 
 def _conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> list[nn.Module]:
@@ -184,7 +183,7 @@ class FRLIE(nn.Module):
         self.config = config = config or FRLIEConfig()
         self.encoder = Encoder(config.width)
         self.decoder = Decoder(config.width)
-        self.feature_processor = FeatureNet(4 * config.width, config.blocks) if config.blocks else nn.Identity()
+        self.feature_processor = FeatureNet(4 * config.width, config.blocks)
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
@@ -192,19 +191,8 @@ class FRLIE(nn.Module):
         picture: Tensor = self.decoder(self.feature_processor(self.encoder(padded)))
         return picture[..., :height, :width]
 
-    def reconstruct(self, x: Tensor) -> Tensor:
-        """The picture as encoder and decoder alone give it back; sides must be multiples of 4."""
-        picture: Tensor = self.decoder(self.encoder(x))
-        return picture
-
 
 @register_model
 def frlie() -> FRLIE:
     """Width 32, 2.85 M parameters: features restored between a frozen encoder and decoder."""
     return FRLIE()
-
-
-@register_model
-def frlie_plain() -> FRLIE:
-    """FRLIE's encoder and decoder alone: the paper's ablation without feature restoration."""
-    return FRLIE(FRLIEConfig(blocks=0))

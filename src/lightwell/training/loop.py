@@ -194,8 +194,7 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         torch.manual_seed(self.recipe.seed * 1_000_003 + self.step)  # for networks with dropout and the like
-        low, target, reference = (part.to(self.device, non_blocking=True) if part is not None else None for part in batch)
-        batch = Batch(low.contiguous(memory_format=torch.channels_last), target, reference)
+        batch = batch.to(self.device)
         numbers = {"loss": 0.0}
         good = True
         for turn in stage.turns:

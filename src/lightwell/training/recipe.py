@@ -34,6 +34,12 @@ class Batch(NamedTuple):
     target: Tensor
     reference: Tensor | None = None
 
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device, the dark pictures with channels last in memory."""
+        low, target = (part.to(device, non_blocking=True) for part in self[:2])
+        reference = None if self.reference is None else self.reference.to(device, non_blocking=True)
+        return Batch(low.contiguous(memory_format=torch.channels_last), target, reference)
+
 
 class Nets(NamedTuple):
     """What a turn computes with.
