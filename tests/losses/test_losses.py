@@ -215,3 +215,16 @@ def test_values_of_the_public_frlie_losses(shared: Path) -> None:
     (gradient,) = torch.autograd.grad(losses.ssim(c, e), c)
     torch.testing.assert_close(gradient, facts["grad_ssimloss_wrt_c"].double(), atol=1e-6, rtol=1e-4)
     assert 1 - losses.ssim(c, e).item() == pytest.approx(facts["ssim_c_e"].item(), abs=3e-6)
+
+
+def test_every_loss_as_a_module() -> None:
+    generator = torch.Generator().manual_seed(8)
+    a, b = (torch.rand(1, 3, 16, 24, generator=generator) for _ in range(2))
+    for name, function in losses.LOSSES.items():
+        if name in ("perceptual", "lpips"):  # they need weights
+            continue
+        assert losses.Loss(name)(a, b) == function(a, b)
+    assert losses.Loss("ssim", window=7)(a, b) == losses.ssim(a, b, window=7) != losses.ssim(a, b)
+    assert repr(losses.Loss("ssim", window=7)) == "Loss('ssim', window=7)"
+    with pytest.raises(ValueError, match="unknown loss 'sism'"):
+        losses.Loss("sism")

@@ -1,13 +1,15 @@
 """Training losses by name: plain functions of (restored, target), both ``(N, C, H, W)`` in [0, 1], that give a scalar.
 
-:func:`feature_matching` compares lists of features instead and is therefore not in the table.
+:class:`Loss` makes a module of any of them. :func:`feature_matching` compares lists of features instead and is
+therefore not in the table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from lightwell.losses.color import color_angle, hue
 from lightwell.losses.edge import edge
@@ -18,6 +20,7 @@ from lightwell.losses.ssim import ssim
 
 __all__ = [
     "LOSSES",
+    "Loss",
     "charbonnier",
     "color_angle",
     "edge",
@@ -34,7 +37,7 @@ __all__ = [
     "ssim",
 ]
 
-LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+LOSSES: dict[str, Callable[..., Tensor]] = {
     "l1": l1,
     "l2": l2,
     "charbonnier": charbonnier,
@@ -49,3 +52,30 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "lpips": lpips,
     "guide": guide,
 }
+
+
+class Loss(nn.Module):
+    """A loss as a module, for code that composes modules: ``Loss("ssim", window=7)``.
+
+    Args:
+        name: one of :data:`LOSSES`.
+        settings: what the function takes besides the two pictures.
+
+    Shape:
+        ``(restored, target)``, both ``(N, C, H, W)`` in [0, 1], to a scalar.
+
+    Raises:
+        ValueError: for an unknown name.
+    """
+
+    def __init__(self, name: str, **settings: Any) -> None:
+        super().__init__()
+        if name not in LOSSES:
+            raise ValueError(f"unknown loss {name!r}: choose one of {', '.join(LOSSES)}")
+        self.name, self.settings = name, settings
+
+    def forward(self, restored: Tensor, target: Tensor) -> Tensor:
+        return LOSSES[self.name](restored, target, **self.settings)
+
+    def extra_repr(self) -> str:
+        return ", ".join([repr(self.name), *(f"{key}={value!r}" for key, value in self.settings.items())])
