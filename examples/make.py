@@ -22,6 +22,7 @@ EXAMPLES = {
     "coffee": Degradation(ev=(-4.2, -4.2), shot=(4e-4, 4e-4), read=(4e-4, 4e-4), blur_chance=0),
     "chelsea": Degradation(ev=(-5.0, -5.0), shot=(2e-4, 2e-4), read=(2e-4, 2e-4), blur_chance=0),
     "astronaut": Degradation(ev=(-4.5, -4.5), shot=(2e-4, 2e-4), read=(2e-4, 2e-4), blur=0.016, blur_chance=1),
+    "rocket": Degradation(ev=(-2.5, -2.5), shot=(2e-4, 2e-4), read=(2e-4, 2e-4), blur_chance=0),
 }
 
 

@@ -1,15 +1,16 @@
-"""Writes docs/benchmarks.md, the README's table of models and its picture from the cards that ship.
+"""Writes docs/benchmarks.md and its pictures, the README's table of models and its picture from the cards that ship.
 
-    python tools/pages.py [--data data]
+    python tools/pages.py [--data data] [--time]
 
-With --data (the folder that holds `lol_v1`) the rows of the untouched input and of one fixed gamma are measured again;
-otherwise they come from docs/baselines.json.
+With --data (the folder that holds `lol_v1`) the rows of the untouched input and of one fixed gamma are measured again,
+with --time how long the models take; otherwise both come from docs/measured.json.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import time
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +24,9 @@ from lightwell.evaluation.evaluate import BASELINE_GAMMA
 from lightwell.picture import read
 
 ROOT = Path(__file__).parents[1]
-BASELINES = ROOT / "docs" / "baselines.json"
+MEASURED = ROOT / "docs" / "measured.json"
+TIMED = (400, 600)
+ROUNDS = 5
 
 PUBLISHED = (
     ("RetinexNet", "16.77", "Wei et al., BMVC 2018, as measured in the FRLIE paper, table 1", "not named"),
@@ -48,6 +51,16 @@ Data: LOL v1 (Wei et al., BMVC 2018), whole 600x400 frames. *val_seen*: 16 pictu
 half at another exposure, as 14 of the 15 scenes of *eval15* do. *val_unseen*: 20 pictures of scenes kept out of
 training. How the checkpoint was chosen stands in its card. PSNR in dB and SSIM, means over the pictures. Protocols:
 `strict` is the 8-bit output as it is; `gtmean-gray` after one gain per picture taken from the truth; `y` on the luma.
+"""
+
+COMPARED = """## The networks side by side
+
+One recipe each, trained on two CPU cores and not to the end of what it could learn: the table compares these weights,
+not what the papers reached. eval15, 15 pictures: PSNR, SSIM and FSIM of the output as it is (`strict`), and NIQE with
+our own parameters (`lightwell-bsds300`). GMACs: multiply-accumulates of the convolutions at 400x600, in billions; a
+Fourier transform is not counted. Time: the ONNX graph in onnxruntime on a CPU, one frame of 400x600, best of five
+interleaved rounds, as a multiple of the first row (`python tools/pages.py --time`).
+
 """
 
 QUOTED = """## What others report on eval15
@@ -100,6 +113,43 @@ def table(data: str, rows: dict[str, list[dict[str, object]]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def measure_time(cards: list[zoo.Card]) -> dict[str, float]:
+    """Seconds for one frame with each model, taken in turns in one process, as multiples of the first model's."""
+    low = np.random.default_rng(0).integers(0, 60, (*TIMED, 3), dtype=np.uint8)
+    restorers = {card.name: Restorer(card.name, tile="off") for card in cards}
+    seconds: dict[str, list[float]] = {name: [] for name in restorers}
+    for _ in range(ROUNDS):
+        for name, restorer in restorers.items():
+            begun = time.perf_counter()
+            restorer(low)
+            seconds[name].append(time.perf_counter() - begun)
+    first = min(seconds[cards[0].name])
+    return {name: round(min(values) / first, 2) for name, values in seconds.items()}
+
+
+def comparison(cards: list[zoo.Card], times: dict[str, float]) -> str:
+    """One row a model: size, cost, time, scores on eval15."""
+    lines = [
+        "| model | parameters | GMACs | time | PSNR | SSIM | FSIM | NIQE |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for card in cards:
+        content = card.content
+        number = next(n for n in content["numbers"] if n["data"] == "LOL v1 eval15" and n["protocol"] == "strict")
+        further = content["compared"]
+        cells = (
+            f"{content['parameters'] / 1e6:.2f} M",
+            f"{content['gmacs_400x600']:.1f}",
+            f"{times[card.name]:.2f}",
+            f"{number['psnr']:.2f}",
+            f"{number['ssim']:.3f}",
+            f"{further['fsim']:.3f}",
+            f"{further['niqe']:.2f}",
+        )
+        lines.append(f"| {card.name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
 def models_table(cards: list[zoo.Card]) -> str:
     lines = ["| name | parameters | good at | " + " | ".join(SETS) + " |", "|---|---|---|" + "---|" * len(SETS)]
     for card in cards:
@@ -117,34 +167,40 @@ def models_table(cards: list[zoo.Card]) -> str:
     return "\n".join(lines) + "\n\nPSNR in dB, protocol `strict`; 16, 20 and 15 pictures.\n"
 
 
-def before_after(path: Path) -> None:
-    """The example photographs, each as taken beside its restored self."""
-    restorer = Restorer()
-    height = 300
-    columns = []
+def sheet(path: Path, names: list[str], height: int) -> None:
+    """The example photographs, a row each: as taken, then restored by each of some models."""
+    restorers = [Restorer(name) for name in names]
+    rows = []
     for source in sorted((ROOT / "examples").glob("*.jpg")):
         low = read(source).pixels
-        pair = np.concatenate((low, restorer(low)), axis=1)
-        columns.append(
-            Image.fromarray(pair).resize((pair.shape[1] * height // pair.shape[0], height), Image.Resampling.LANCZOS)
-        )
-    sheet = Image.new("RGB", (max(column.width for column in columns), len(columns) * (height + 6) - 6), "white")
-    for row, column in enumerate(columns):
-        sheet.paste(column, ((sheet.width - column.width) // 2, row * (height + 6)))
-    sheet.save(path, quality=90)
+        strip = np.concatenate((low, *(restorer(low) for restorer in restorers)), axis=1)
+        size = (strip.shape[1] * height // strip.shape[0], height)
+        rows.append(Image.fromarray(strip).resize(size, Image.Resampling.LANCZOS))
+    whole = Image.new("RGB", (max(row.width for row in rows), len(rows) * (height + 6) - 6), "white")
+    for number, row in enumerate(rows):
+        whole.paste(row, ((whole.width - row.width) // 2, number * (height + 6)))
+    whole.save(path, quality=90)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path)
+    parser.add_argument("--time", action="store_true")
     arguments = parser.parse_args()
-    if arguments.data:
-        BASELINES.write_text(json.dumps(measure_baselines(arguments.data), indent=1) + "\n")
     cards = zoo.cards()
-    rows = json.loads(BASELINES.read_text()) | {card.name: card.content["numbers"] for card in cards}
+    measured = json.loads(MEASURED.read_text())
+    if arguments.data:
+        measured["baselines"] = measure_baselines(arguments.data)
+    if arguments.time:
+        measured["time"] = measure_time(cards)
+    MEASURED.write_text(json.dumps(measured, indent=1) + "\n")
+    rows = measured["baselines"] | {card.name: card.content["numbers"] for card in cards}
     quoted = "".join(f"| {' | '.join(row)} |\n" for row in PUBLISHED)
     tables = "\n".join(table(data, rows) for data in reversed(SETS))
-    page = f"{INTRODUCTION}\n{tables}\n{QUOTED}{quoted}{NOT_COMPARED}"
+    beside = comparison(cards, measured["time"])
+    beside += "\n![The example photographs](comparison.jpg)\n\n*From left to right: as taken"
+    beside += "".join(f", {card.name}" for card in cards) + ".*\n"
+    page = f"{INTRODUCTION}\n{tables}\n{COMPARED}{beside}\n{QUOTED}{quoted}{NOT_COMPARED}"
     (ROOT / "docs" / "benchmarks.md").write_text(page, encoding="utf-8")
 
     readme = ROOT / "README.md"
@@ -153,7 +209,8 @@ def main() -> None:
     readme.write_text(
         f"{before}<!-- models:begin -->\n{models_table(cards)}<!-- models:end -->{after}", encoding="utf-8"
     )
-    before_after(ROOT / "docs" / "before-after.jpg")
+    sheet(ROOT / "docs" / "before-after.jpg", [cards[0].name], 300)
+    sheet(ROOT / "docs" / "comparison.jpg", [card.name for card in cards], 200)
 
 
 if __name__ == "__main__":

@@ -18,13 +18,16 @@ from statistics import mean
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from lightwell import Restorer, zoo
 from lightwell.data.paired import Pair
 from lightwell.data.public import find_set
 from lightwell.export.onnx import export_onnx, link_weights
-from lightwell.metrics import load_niqe, niqe, score
+from lightwell.metrics import fsim, load_niqe, niqe, score
 from lightwell.models import load_weights, save_weights
 from lightwell.picture import read
 
@@ -56,6 +59,24 @@ def measure(restore: Callable[[Array], Array], data: str, pairs: Iterable[Pair])
         }
         for protocol, values in scores.items()
     ]
+
+
+def compared(restore: Callable[[Array], Array], pairs: Iterable[Pair]) -> dict[str, object]:
+    """The further measures of the table that compares the networks, means over the pictures."""
+    model = load_niqe("lightwell-bsds300")
+    values = []
+    for pair in pairs:
+        restored = restore(read(pair.low).pixels)
+        values.append((fsim(restored, read(pair.high).pixels), niqe(restored, model)))
+    similar, natural = np.mean(values, axis=0)
+    return {"fsim": round(float(similar), 4), "niqe": round(float(natural), 3), "niqe_parameters": model.name}
+
+
+def multiplications(net: nn.Module, height: int = 400, width: int = 600) -> float:
+    """Billions of multiply-accumulates of the convolutions for one picture; a Fourier transform is not counted."""
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        net(torch.zeros(1, 3, height, width))
+    return float(counter.get_total_flops()) / 2e9
 
 
 def without_truth(restorer: Restorer, folder: Path) -> dict[str, object]:
@@ -95,6 +116,8 @@ def main() -> None:
     content["numbers"] = [
         number for data, name in SETS.items() for number in measure(restorer, data, find_set(arguments.data, name))
     ]
+    content["compared"] = compared(restorer, find_set(arguments.data, SETS["LOL v1 eval15"]))
+    content["gmacs_400x600"] = round(multiplications(net), 2)
     content["no_reference"] = [without_truth(restorer, folder) for folder in arguments.unpaired]
     content["sha256"] = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (graph, weights)}
     card.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

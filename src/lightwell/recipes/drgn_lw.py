@@ -1,0 +1,81 @@
+"""LW-DRGN on LOL v1, on two CPU cores."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from lightwell.data.views import View
+from lightwell.models.drgn import Critics
+from lightwell.training.objectives import criticise_degradation, degradation, refinement
+from lightwell.training.recipe import Recipe, Stage, Turn
+
+_SECOND = {"charbonnier": 1.0, "ssim": 0.2, "region_l1": 0.5, "log_mse": 0.02}
+_REFINE = (Turn(refinement, ("refine.",)),)
+
+recipe = Recipe(
+    name="drgn-lw",
+    model="drgn-lw",
+    critics=partial(Critics, 16),
+    seed=1,
+    weight_decay=0.0,
+    betas=(0.9, 0.99),
+    ema=0.995,
+    validate_every=300,
+    save_every=100,
+    stages=(
+        Stage(
+            "degradation",
+            steps=240,
+            views=(
+                View((64, 96), batch=8, zoom=(0.7, 1.0), sampling="nearest"),
+                View((96, 144), batch=4, zoom=(0.7, 1.0), sampling="nearest"),
+            ),
+            losses={"adversarial": 1e-5, "critics": 1.0, "kl": 0.1, "base": 1.0},
+            lr=1e-3,
+            lr_end=2e-4,
+            warmup=20,
+            exposure=0.15,
+            references=True,
+            turns=(Turn(degradation, ("degrade.",)), Turn(criticise_degradation, ("critics.",))),
+        ),
+        Stage(
+            "augmented",
+            steps=300,
+            views=(View((96, 144), batch=4, zoom=(0.7, 1.0), sampling="nearest"),),
+            losses=_SECOND,
+            lr=1e-3,
+            warmup=20,
+            exposure=0.15,
+            references=True,
+            turns=_REFINE,
+        ),
+        Stage(
+            "frames",
+            steps=700,
+            views=(
+                View((96, 144), batch=8, zoom=(0.7, 1.0), sampling="nearest"),
+                View((136, 200), batch=4, zoom=(0.7, 1.0), sampling="nearest"),
+            ),
+            losses=_SECOND,
+            lr=1e-3,
+            lr_end=7e-4,
+            warmup=1,
+            exposure=0.15,
+            turns=_REFINE,
+        ),
+        Stage(
+            "large",
+            steps=600,
+            views=(
+                View((200, 304), batch=3, zoom=(0.7, 1.0), sampling="nearest"),
+                View((400, 600), batch=1, zoom=(1.0, 1.0)),
+            ),
+            losses=_SECOND,
+            lr=7e-4,
+            lr_end=1e-5,
+            warmup=1,
+            exposure=0.1,
+            turns=_REFINE,
+        ),
+    ),
+)
