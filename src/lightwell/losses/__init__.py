@@ -11,7 +11,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from lightwell.losses.adversarial import criticism, deception
 from lightwell.losses.color import color_angle, hue
+from lightwell.losses.distribution import histogram, kl_elements, kl_histogram
 from lightwell.losses.edge import edge
 from lightwell.losses.features import feature_matching, lpips, perceptual
 from lightwell.losses.frequency import frequency
@@ -23,11 +25,16 @@ __all__ = [
     "Loss",
     "charbonnier",
     "color_angle",
+    "criticism",
+    "deception",
     "edge",
     "feature_matching",
     "frequency",
     "guide",
+    "histogram",
     "hue",
+    "kl_elements",
+    "kl_histogram",
     "l1",
     "l2",
     "log_mse",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lightwell.models import darkir as darkir
+from lightwell.models import drgn as drgn
 from lightwell.models import frlie as frlie
 from lightwell.models.registry import create_model, list_models, load_weights, save_weights
 

@@ -20,19 +20,19 @@ recipe = Recipe(
     weight_decay=0.0,
     betas=(0.9, 0.99),
     ema=0.995,
-    validate_every=300,
+    validate_every=600,
     save_every=100,
     stages=(
         Stage(
             "degradation",
-            steps=240,
+            steps=200,
             views=(
-                View((64, 96), batch=8, zoom=(0.7, 1.0), sampling="nearest"),
-                View((96, 144), batch=4, zoom=(0.7, 1.0), sampling="nearest"),
+                View((64, 96), batch=4, zoom=(0.7, 1.0), sampling="nearest", weight=3),
+                View((96, 144), batch=4, zoom=(0.7, 1.0), sampling="nearest", weight=1),
             ),
             losses={"adversarial": 1e-5, "critics": 1.0, "kl": 0.1, "base": 1.0},
             lr=1e-3,
-            lr_end=2e-4,
+            lr_end=1e-4,
             warmup=20,
             exposure=0.15,
             references=True,
@@ -40,7 +40,7 @@ recipe = Recipe(
         ),
         Stage(
             "augmented",
-            steps=300,
+            steps=250,
             views=(View((96, 144), batch=4, zoom=(0.7, 1.0), sampling="nearest"),),
             losses=_SECOND,
             lr=1e-3,
@@ -51,10 +51,11 @@ recipe = Recipe(
         ),
         Stage(
             "frames",
-            steps=700,
+            steps=1100,
             views=(
-                View((96, 144), batch=8, zoom=(0.7, 1.0), sampling="nearest"),
-                View((136, 200), batch=4, zoom=(0.7, 1.0), sampling="nearest"),
+                View((64, 96), batch=8, zoom=(0.7, 1.0), sampling="nearest", weight=2),
+                View((96, 144), batch=8, zoom=(0.7, 1.0), sampling="nearest", weight=2),
+                View((136, 200), batch=4, zoom=(0.7, 1.0), sampling="nearest", weight=1),
             ),
             losses=_SECOND,
             lr=1e-3,
@@ -65,10 +66,10 @@ recipe = Recipe(
         ),
         Stage(
             "large",
-            steps=600,
+            steps=550,
             views=(
-                View((200, 304), batch=3, zoom=(0.7, 1.0), sampling="nearest"),
-                View((400, 600), batch=1, zoom=(1.0, 1.0)),
+                View((200, 304), batch=2, zoom=(0.7, 1.0), sampling="nearest", weight=2),
+                View((400, 600), batch=1, zoom=(1.0, 1.0), weight=1),
             ),
             losses=_SECOND,
             lr=7e-4,
