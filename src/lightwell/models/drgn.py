@@ -198,7 +198,8 @@ class FusionGenerator(Generator):
             initial.append(first(x))
             features = initial[level]
             if level:
-                above = [down(initial[i]) for i, down in enumerate(self.down[level])]  # type: ignore[arg-type]
+                down: nn.ModuleList = self.down[level]  # type: ignore[assignment]
+                above = [down[i](initial[i]) for i in range(level)]
                 features = self.gather[level - 1](torch.cat([features, *above], 1))
             long.append(self.long_term[level](torch.cat([self.body[level](features), features], 1)))
         fused = long.pop()

@@ -73,7 +73,7 @@ def degradation(nets: Nets, batch: Batch, losses: Mapping[str, float]) -> dict[s
     return values
 
 
-def criticise_degradation(nets: Nets, batch: Batch, losses: Mapping[str, float]) -> dict[str, Tensor]:
+def criticise_degradation(nets: Nets, batch: Batch, _: Mapping[str, float]) -> dict[str, Tensor]:
     """The discriminators' turn in DRGN's first stage (eq. 5 and 6), on batches with references.
 
     Losses: ``critics``, that they tell dark pictures from made ones, and the degradations found in them.
