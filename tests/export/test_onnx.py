@@ -13,6 +13,7 @@ from lightwell import zoo
 from lightwell.export.onnx import export_onnx, link_weights
 from lightwell.models import create_model, load_weights, save_weights
 from lightwell.models.darkir import DarkIR, DarkIRConfig
+from lightwell.models.frlie import FRLIE, FRLIEConfig
 
 SIZES = [(1, 3, 61, 75), (2, 3, 64, 80), (1, 3, 1, 1), (1, 3, 9, 130), (3, 3, 33, 40)]
 
@@ -20,7 +21,8 @@ SIZES = [(1, 3, 61, 75), (2, 3, 64, 80), (1, 3, 1, 1), (1, 3, 9, 130), (3, 3, 33
 @pytest.fixture(scope="module")
 def net() -> DarkIR:
     torch.manual_seed(0)
-    net = DarkIR(DarkIRConfig(width=8)).eval()
+    # Two levels: exporting takes time, and the shipped graphs are compared at their full depth below.
+    net = DarkIR(DarkIRConfig(width=8, enc_blk_nums=(1, 1), dec_blk_nums=(1, 1))).eval()
     for name, parameter in net.named_parameters():
         if name.endswith(("beta", "gamma")):
             nn.init.normal_(parameter, std=0.3)
@@ -34,7 +36,7 @@ def exported(net: DarkIR, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def assert_same(net: DarkIR, low: torch.Tensor, restored: np.ndarray) -> None:
+def assert_same(net: nn.Module, low: torch.Tensor, restored: np.ndarray) -> None:
     with torch.inference_mode():
         expected = net(low).numpy()
     np.testing.assert_allclose(restored, expected, rtol=0, atol=1e-4 * np.ptp(expected) + 1e-6)
@@ -79,6 +81,37 @@ def test_a_gray_network_exports_too(tmp_path: Path) -> None:
     assert_same(net.eval(), low, restored)
 
 
+@pytest.fixture(scope="module")
+def frlie(tmp_path_factory: pytest.TempPathFactory) -> tuple[FRLIE, Path, Path]:
+    """A small FRLIE with running statistics of its own, its graph and its weights, linked."""
+    torch.manual_seed(0)
+    net = FRLIE(FRLIEConfig(width=8, blocks=1))
+    for _ in range(3):
+        net(torch.rand(2, 3, 16, 20))
+    folder = tmp_path_factory.mktemp("frlie")
+    graph, weights = folder / "net.onnx", folder / "net.safetensors"
+    save_weights(net.eval(), weights)
+    export_onnx(net, graph)
+    link_weights(graph, weights)
+    return net, graph, weights
+
+
+@pytest.mark.parametrize("shape", SIZES)
+def test_a_linked_frlie_agrees_with_torch(frlie: tuple[FRLIE, Path, Path], shape: tuple[int, ...]) -> None:
+    net, graph, _ = frlie
+    low = torch.rand(shape, generator=torch.Generator().manual_seed(1))
+    (restored,) = onnxruntime.InferenceSession(graph).run(None, {"low": low.numpy()})
+    assert_same(net, low, restored)
+
+
+def test_only_what_a_batch_norm_changed_is_kept_in_the_graph(frlie: tuple[FRLIE, Path, Path]) -> None:
+    net, graph, _ = frlie
+    own = [t.name for t in onnx.load(graph, load_external_data=False).graph.initializer if not t.external_data]
+    parameters = {name for name, _ in net.named_parameters()}
+    normed = ("encoder.conv2", "encoder.conv3", "encoder.conv4", "decoder.up1", "decoder.conv1", "decoder.up2")
+    assert {name.rpartition(".")[0].rpartition(".")[0] for name in own if name in parameters} == set(normed)
+
+
 def test_linked_weights_are_shipped_once(net: DarkIR, exported: Path, tmp_path: Path) -> None:
     graph, weights = tmp_path / "net.onnx", tmp_path / "net.safetensors"
     graph.write_bytes(exported.read_bytes())
@@ -110,7 +143,6 @@ def test_shipped_graphs_and_weights_are_one_network(name: str) -> None:
     (restored,) = onnxruntime.InferenceSession(card.graph).run(None, {"low": low.numpy()})
 
     net = create_model(name, pretrained=True).eval()
-    assert isinstance(net, DarkIR)
     assert_same(net, low, restored)
     assert (
         sum(p.numel() for k, p in load_weights(card.weights).named_parameters() if "side_out" not in k)

@@ -10,6 +10,7 @@ import json
 import os
 import struct
 import warnings
+from collections.abc import Container
 from pathlib import Path
 
 import onnx
@@ -55,7 +56,8 @@ def export_onnx(net: nn.Module, path: Path, channels: int = 3) -> None:
 def link_weights(model_path: Path, weights_path: Path) -> None:
     """Makes an ONNX file take its parameters from the safetensors file beside it, so that they ship once.
 
-    Both files must lie in one folder and hold the same network.
+    Both files must lie in one folder and hold the same network. Convolutions that a batch norm follows keep their own
+    numbers: the graph has the two multiplied out.
 
     Raises:
         ValueError: when the files lie in different folders, or a parameter of the graph is not in the weights file.
@@ -67,7 +69,7 @@ def link_weights(model_path: Path, weights_path: Path) -> None:
     header = json.loads(raw[8 : 8 + header_size])
     model = onnx.load(model_path)
     for tensor in model.graph.initializer:
-        if tensor.name not in header:
+        if tensor.name not in header or _before_batch_norm(tensor.name, header):
             continue
         begin, end = (8 + header_size + offset for offset in header[tensor.name]["data_offsets"])
         if numpy_helper.to_array(tensor).tobytes() != raw[begin:end]:
@@ -78,6 +80,13 @@ def link_weights(model_path: Path, weights_path: Path) -> None:
         for key, value in (("location", weights_path.name), ("offset", begin), ("length", end - begin)):
             tensor.external_data.add(key=key, value=str(value))
     _write(model, model_path)
+
+
+def _before_batch_norm(name: str, names: Container[str]) -> bool:
+    """Whether a parameter is of a convolution whose successor in its ``nn.Sequential`` is a batch norm."""
+    layer, _, _ = name.rpartition(".")
+    sequence, _, number = layer.rpartition(".")
+    return number.isdigit() and f"{sequence}.{int(number) + 1}.running_var" in names
 
 
 def _tidy(model: onnx.ModelProto) -> onnx.ModelProto:
