@@ -1,6 +1,6 @@
 """FRLIE: the features of a dark picture are mapped to those of a bright one, between a frozen encoder and decoder.
 
-Yang, Huang, Wang, Wu, Wu, Yue, Yu: "Low-light Image Enhancement via Feature Restoration", ICASSP 2022.
+Yang, Zhang, Guo: "Low-light Image Enhancement via Feature Restoration", ICASSP 2022.
 
 Encoder and decoder learn to reproduce bright pictures (eq. 1) and are frozen; then the feature network learns to turn
 features of dark pictures into those of bright ones (eq. 2 to 7). Parameter names are those of the public checkpoints.
