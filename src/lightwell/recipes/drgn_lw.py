@@ -25,12 +25,12 @@ recipe = Recipe(
     stages=(
         Stage(
             "degradation",
-            steps=200,
+            steps=220,
             views=(
                 View((64, 96), batch=4, zoom=(0.7, 1.0), sampling="nearest", weight=3),
                 View((96, 144), batch=4, zoom=(0.7, 1.0), sampling="nearest", weight=1),
             ),
-            losses={"adversarial": 1e-5, "critics": 1.0, "kl": 0.1, "base": 1.0},
+            losses={"adversarial": 1e-5, "critics": 1.0, "kl": 0.002, "base": 1.0},
             lr=1e-3,
             lr_end=1e-4,
             warmup=20,
