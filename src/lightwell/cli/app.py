@@ -6,8 +6,10 @@ Each command is a function in a module of its own that imports only typer and th
 
 from __future__ import annotations
 
+import inspect
 import sys
 import warnings
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -25,17 +27,24 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("restore", short_help="Restore dark photographs.")(restore.restore)
-app.command("models", short_help="List the shipped models, or print the card of one.")(models.models)
-app.command("doctor", short_help="Say what is installed, what will run, and whether it computes the same.")(
-    doctor.doctor
-)
-app.command("degrade", short_help="Make dark, noisy, blurred copies of good photographs.")(degrade.degrade)
-app.command("train", short_help="Train a network by a recipe.")(train.train)
-app.command("evaluate", short_help="Measure restored pictures and write a report.")(evaluate.evaluate)
-app.command("detect-eval", short_help="Run an object detector before and after restoring.")(detect_eval.detect_eval)
-app.command("export", short_help="Write a model as an ONNX file.")(export.export)
-app.command("import", short_help="Bring a public checkpoint into our form.")(importing.import_checkpoint)
+
+
+def _add(name: str, function: Callable[..., None], short_help: str) -> None:
+    # Typer breaks a help text's lines where the docstring's lines end.
+    paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
+    flowing = "\n\n".join(paragraph.replace("\n", " ") for paragraph in paragraphs)
+    app.command(name, help=flowing, short_help=short_help)(function)
+
+
+_add("restore", restore.restore, "Restore dark photographs.")
+_add("models", models.models, "List the shipped models, or print the card of one.")
+_add("doctor", doctor.doctor, "Say what is installed, what will run, and whether it computes the same.")
+_add("degrade", degrade.degrade, "Make dark, noisy, blurred copies of good photographs.")
+_add("train", train.train, "Train a network by a recipe.")
+_add("evaluate", evaluate.evaluate, "Measure restored pictures and write a report.")
+_add("detect-eval", detect_eval.detect_eval, "Run an object detector before and after restoring.")
+_add("export", export.export, "Write a model as an ONNX file.")
+_add("import", importing.import_checkpoint, "Bring a public checkpoint into our form.")
 
 # The extra that brings a module which the plain installation lacks.
 _EXTRAS = {
