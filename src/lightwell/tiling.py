@@ -46,6 +46,7 @@ def restore_in_tiles(
     restore: Restore,
     *,
     tile: int,
+    overlap: int | None = None,
     guide_side: int = GUIDE_SIDE,
     progress: Callable[[float], None] | None = None,
 ) -> None:
@@ -54,11 +55,13 @@ def restore_in_tiles(
     Besides what the caller holds, this needs a tile's worth of memory and one row of tiles at full width.
 
     Args:
-        load: gives the picture's rows and columns as ``(h, w, 3)`` in [0, 1].
-        store: takes the finished rows from a given one on, ``(h, W, 3)``, not clipped; called from top to bottom.
+        load: gives the picture's rows and columns as ``(h, w, C)`` in [0, 1].
+        store: takes the finished rows from a given one on, ``(h, W, C)``, not clipped; called from top to bottom.
         size: the picture's height and width.
-        restore: the network, ``(h, w, 3)`` to the same shape.
+        restore: the network, ``(h, w, C)`` to the same shape.
         tile: the side of a tile in pixels; no call of ``restore`` gets more than ``tile ** 2`` pixels.
+        overlap: pixels that neighbouring tiles have in common at least, above 0 and below the tile's side; an eighth
+            of it where none are given.
         guide_side: the longest side of the guide.
         progress: told the share that is done, in [0, 1], after each call of ``restore``.
     """
@@ -69,7 +72,8 @@ def restore_in_tiles(
             progress(1.0)
         return
 
-    rows, columns = _spans(height, tile), _spans(width, tile)
+    overlap = overlap or max(1, round(tile * _OVERLAP))
+    rows, columns = _spans(height, tile, overlap), _spans(width, tile, overlap)
     steps = 1 + len(rows) * len(columns)
     scale = min(1.0, guide_side / max(size), tile / math.sqrt(height * width))
     guide_size = max(1, int(height * scale)), max(1, int(width * scale))
@@ -79,17 +83,18 @@ def restore_in_tiles(
         progress(1 / steps)
 
     # Rows of the current row of tiles that the next one still adds to.
-    pending = np.zeros((0, width, 3), np.float32)
+    channels = guide.shape[-1]
+    pending = np.zeros((0, width, channels), np.float32)
     done = 1
     for k, (top, bottom) in enumerate(rows):
-        strip = np.zeros((bottom - top, width, 3), np.float32)
+        strip = np.zeros((bottom - top, width, channels), np.float32)
         strip[: len(pending)] = pending
-        fade_rows = _fade(rows, k)
+        fade_rows = _fade(rows, k, overlap)
         for j, (left, right) in enumerate(columns):
             piece = restore(load(slice(top, bottom), slice(left, right)))
             piece = agree(piece, guide, (top, left), size)
             piece *= fade_rows[:, None, None]
-            piece *= _fade(columns, j)[:, None]
+            piece *= _fade(columns, j, overlap)[:, None]
             strip[:, left:right] += piece
             done += 1
             if progress:
@@ -99,27 +104,21 @@ def restore_in_tiles(
         pending = strip[end - top :].copy()
 
 
-def _spans(length: int, tile: int) -> list[tuple[int, int]]:
+def _spans(length: int, tile: int, overlap: int) -> list[tuple[int, int]]:
     """Overlapping spans that cover a side; all have one length, so that the network sees one shape."""
     if length <= tile:
         return [(0, length)]
-    overlap = _overlap(tile)
     count = math.ceil((length - overlap) / (tile - overlap))
     starts = [round(k * (length - tile) / (count - 1)) for k in range(count)]
     return [(start, start + tile) for start in starts]
 
 
-def _overlap(tile: int) -> int:
-    return max(1, round(tile * _OVERLAP))
-
-
-def _fade(spans: list[tuple[int, int]], k: int) -> Floats:
+def _fade(spans: list[tuple[int, int]], k: int, width: int) -> Floats:
     """The weights of one span; those of all spans add up to one everywhere.
 
-    A raised cosine leads over in the middle of what two neighbours share.
+    A raised cosine of this width leads over in the middle of what two neighbours share.
     """
     start, stop = spans[k]
-    width = _overlap(stop - start)
     weights = np.ones(stop - start, np.float32)
     at = np.arange(stop - start)
     if k > 0:
@@ -144,14 +143,14 @@ def reduce_area(load: Load, size: tuple[int, int], small: tuple[int, int]) -> Fl
     """
     (height, width), (rows, columns) = size, small
     across = _area_weights(width, columns, 0, width).T
-    result = np.empty((rows, columns, 3), np.float32)
+    strips = []
     step = max(1, _STRIP_PIXELS * rows // (height * width))
     for first in range(0, rows, step):
         last = min(first + step, rows)
         top, bottom = first * height // rows, -(-last * height // rows)
         down = _area_weights(height, rows, top, bottom)[first:last]
-        result[first:last] = _separable(down, load(slice(top, bottom), slice(0, width)), across)
-    return result
+        strips.append(_separable(down, load(slice(top, bottom), slice(0, width)), across))
+    return np.concatenate(strips)
 
 
 def agree(piece: Floats, guide: Floats, corner: tuple[int, int], size: tuple[int, int]) -> Floats:
@@ -162,7 +161,7 @@ def agree(piece: Floats, guide: Floats, corner: tuple[int, int], size: tuple[int
     tile. A shift alone leaves contrast and tone curve as the tile has them, and agrees less.
 
     Args:
-        piece: the restored tile, ``(h, w, 3)``.
+        piece: the restored tile, ``(h, w, C)``.
         guide: the restored reduced picture.
         corner: the row and column of the tile's first pixel.
         size: the picture's height and width.
@@ -212,7 +211,7 @@ def _area_weights(length: int, cells: int, start: int, stop: int) -> Floats:
 
 
 def _separable(down: Floats, field: Floats, across: Floats) -> Floats:
-    """``down @ field @ across`` for each channel of ``(h, w, 3)``."""
+    """``down @ field @ across`` for each channel of ``(h, w, C)``."""
     height, width, channels = field.shape
     narrowed = (down @ field.reshape(height, width * channels)).reshape(-1, width, channels)
     return np.ascontiguousarray(np.moveaxis(np.moveaxis(narrowed, 2, 0) @ across, 0, 2))
