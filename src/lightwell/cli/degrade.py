@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from lightwell.picture import Picture
 
 __all__ = ["degrade"]
 
@@ -27,6 +32,23 @@ def degrade(
     count: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="With --coco: so many pictures, drawn by the seed.")
     ] = None,
+    learned: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Instead of a camera's model, the degradation that a DRGN has learnt: a shipped model's name, or its "
+            "weights as training writes them.",
+        ),
+    ] = None,
+    like: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            metavar="DIR",
+            help="With --learned: dark photographs, each copy gets the degradation of one of them.",
+        ),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace copies that exist.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only errors.")] = False,
 ) -> None:
@@ -34,16 +56,20 @@ def degrade(
 
     [bold]lightwell degrade val2017 --coco instances_val2017.json --count 1000 -o coco1000[/bold]
 
+    [bold]lightwell degrade photographs --learned drgn-lw --like dark -o night[/bold]
+
     Make dark, noisy, blurred copies of good photographs, as a camera would take them in the dark. Names, folders and
     metadata are kept, so photographs and copies are pairs to train and measure on. Exit status: 0 all made, 1 some
     failed, 2 the call is wrong.
     """
     from lightwell.data.coco import darken_coco
     from lightwell.data.folders import find_pictures
-    from lightwell.data.night import night_of
+    from lightwell.data.night import learned_night_of, load_degradation, night_of
     from lightwell.errors import LightwellError
     from lightwell.picture import read
 
+    if (learned is None) != (like is None) or (learned and coco):
+        raise typer.BadParameter("--learned and --like go together, without --coco")
     if coco is not None:
         if len(inputs) != 1 or not inputs[0].is_dir() or overwrite:
             raise typer.BadParameter("--coco takes one folder of pictures and makes a new set, without --overwrite")
@@ -68,10 +94,15 @@ def degrade(
         if copy.exists() and not overwrite:
             raise typer.BadParameter(f"{copy} exists: choose --overwrite or another -o")
 
+    night_of_one: Callable[[Picture, int, str], Picture] = night_of
+    if learned is not None and like is not None:
+        dark = list(find_pictures(like).values())
+        night_of_one = partial(learned_night_of, generator=load_degradation(learned), like=dark)
+
     failed = False
     for copy, path in jobs.items():
         try:
-            night = night_of(read(path), seed, path.name)
+            night = night_of_one(read(path), seed, path.name)
             copy.parent.mkdir(parents=True, exist_ok=True)
             notes = night.write(copy)
         except (LightwellError, OSError) as error:
