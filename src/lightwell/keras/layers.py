@@ -1,7 +1,7 @@
 """The layers of DarkIR; all take and give channels-last pictures.
 
 The same network as `lightwell.models.darkir`, and the names of weights follow from those there (see
-`lightwell.keras.weights`). Gates beta and gamma start at zero, so an untrained network gives back its input.
+`lightwell.keras.weights`). Gates beta and gamma start at zero, so an untrained block gives back its input.
 """
 
 from __future__ import annotations
