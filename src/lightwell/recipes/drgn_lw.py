@@ -1,4 +1,21 @@
-"""LW-DRGN on LOL v1, on two CPU cores."""
+"""LW-DRGN on LOL v1, on two CPU cores.
+
+    lightwell train drgn-lw --set data=~/sets
+
+`~/sets` holds `lol_v1` (with `our485` and `eval15`) and `photographs`, any few hundred good photographs; this recipe was
+run on 300 of the Berkeley segmentation set and 120 pictures that `tools/smooth_pictures.py` made.
+
+A short version of the paper's two stages. Whole frames at a fraction of their size come first, because exposure and
+colour are most of the score and cost little there; full size comes last, because what the attention sees of a picture
+is its mean over all of it. Besides, other than in the paper:
+
+- The degradation generator also learns from `base`, the distance of the picture without its degradation from the good
+  one, and the KL term weighs 0.002 beside it. At 0.1 the degradation was the same for every picture after 100 steps.
+- The second stage begins with the synthesised pairs and goes on without them: they take as long as the real ones, and
+  an added degradation leaves nothing of a photograph's shadows.
+- `region_l1` and `log_mse` join the losses of the second stage, the discriminators are a quarter as wide, and the
+  exposure of dark pictures is shifted a little.
+"""
 
 from __future__ import annotations
 
