@@ -2,8 +2,8 @@
 
     lightwell train drgn-lw --set data=~/sets
 
-`~/sets` holds `lol_v1` (with `our485` and `eval15`) and `photographs`, any few hundred good photographs; this recipe was
-run on 300 of the Berkeley segmentation set and 120 pictures that `tools/smooth_pictures.py` made.
+`~/sets` holds `lol_v1` (with `our485` and `eval15`) and `photographs`, any few hundred good photographs; this run
+had 300 of the Berkeley segmentation set and 120 pictures that `tools/smooth_pictures.py` made.
 
 A short version of the paper's two stages. Whole frames at a fraction of their size come first, because exposure and
 colour are most of the score and cost little there; full size comes last, because what the attention sees of a picture
