@@ -2,7 +2,9 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test test-slow check wheel clean help
+ALL_BACKENDS := torch tensorflow jax
+
+.PHONY: demo test test-slow test-keras check wheel clean help
 
 help:  ## these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -18,6 +20,11 @@ test: $(VENV)/.dev  ## ruff, mypy, import rules and the quick tests
 test-slow: $(VENV)/.dev  ## the tests that take minutes
 	$(BIN)/pytest -m slow
 
+test-keras: $(VENV)-keras/.done  ## lightwell.keras on all its backends, which are some 2 GB to install
+	set -e; for backend in $(ALL_BACKENDS); do \
+		KERAS_BACKEND=$$backend TF_CPP_MIN_LOG_LEVEL=2 $(VENV)-keras/bin/pytest tests/keras; \
+	done
+
 check: $(VENV)/.dev  ## ruff, mypy and import rules alone
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -29,7 +36,7 @@ wheel: $(VENV)/.dev  ## build the wheel into dist/
 	$(BIN)/pip wheel -q --no-deps -w dist .
 
 clean:  ## remove everything that was made here
-	rm -rf $(VENV) build dist demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VENV)-keras build dist demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)
@@ -42,3 +49,8 @@ $(VENV)/.runtime: $(VENV)/bin/pip pyproject.toml
 $(VENV)/.dev: $(VENV)/bin/pip pyproject.toml constraints.txt
 	$(BIN)/pip install -q -c constraints.txt -e ".[dev]"
 	touch $@ $(VENV)/.runtime
+
+$(VENV)-keras/.done: pyproject.toml constraints.txt
+	test -x $(VENV)-keras/bin/pip || $(PYTHON) -m venv $(VENV)-keras
+	$(VENV)-keras/bin/pip install -q -c constraints.txt -e ".[dev]" tensorflow-cpu jax tf2onnx
+	touch $@

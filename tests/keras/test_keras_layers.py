@@ -80,6 +80,22 @@ def test_fremlp_keeps_the_phase(size: tuple[int, int], pictures: Any) -> None:
 
 
 @pytest.mark.parametrize("transform", ["fft", "matrix"])
+def test_spectra_above_the_largest_float16(transform: str) -> None:
+    x = np.full((1, 16, 16, 2), 300, np.float32)  # sums to 76,800
+    exact = FreMLP(transform=transform)
+    wanted = values(exact(x))
+    keras.config.set_dtype_policy("mixed_float16")
+    layer = FreMLP(transform=transform)
+    layer.build(x.shape)
+    layer.set_weights(exact.get_weights())
+
+    out = layer(x.astype("float16"))
+
+    assert keras.backend.standardize_dtype(out.dtype) == "float16"
+    np.testing.assert_allclose(values(out), wanted, rtol=2e-3, atol=1)
+
+
+@pytest.mark.parametrize("transform", ["fft", "matrix"])
 def test_gradients_are_finite_where_the_spectrum_is_zero(transform: str, small: dict[str, Any], opened: Any) -> None:
     model = opened(create_darkir_model(**small, transform=transform))
     model.compile(optimizer="sgd", loss="mae")

@@ -220,8 +220,8 @@ class FreMLP(Layer):
         # counts as zero gets magnitude 1, harmless to divide by, and phase 0: its new magnitude is its new real part.
         null = power < _NULL_POWER
         magnitude = ops.sqrt(ops.where(null, 1.0, power))
-        hidden = ops.leaky_relu(self.process1_0.call(ops.where(null, 0.0, magnitude)), 0.1)
-        mapped = self.process1_2.call(hidden)
+        hidden = ops.leaky_relu(self.process1_0(ops.where(null, 0.0, magnitude)), 0.1)
+        mapped = self.process1_2(hidden)
         gain = mapped / magnitude
         real, imag = ops.where(null, mapped, real * gain), imag * gain
         width = ops.shape(inputs)[2]
