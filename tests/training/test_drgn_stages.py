@@ -96,13 +96,8 @@ def test_the_degradation_stage_brings_the_degradations_of_dark_and_made_pictures
     small = shrunk(recipe, "drgn")
     run = at_stage(small, 0)
     batch = Batches(small, CPU)[0]
-    assert isinstance(run.net, DRGN)
-    assert run.net.degrade is not None
-    # An untrained generator's degradations hardly depend on the picture.
-    with torch.no_grad():
-        run.net.degrade.reconstruct.weight.mul_(20)
     losses = [run.update(batch)["kl"] for _ in range(25)]
-    assert losses[-1] < 0.5 * losses[0]
+    assert losses[-1] < 0.2 * losses[0]
 
 
 def test_the_added_term_brightens_the_base(recipe: Recipe) -> None:
