@@ -35,7 +35,8 @@ No code was published, and the paper leaves much open. What it does not say, and
   `drgn-lw`.
 - In the second stage the degradation generator is frozen ("then optimize").
 - Kernels are drawn so that variation neither grows nor fades on the way, and biases begin at zero. Torch's defaults
-  nearly lose a dark picture's contrast on the way: what LW-DRGN made of any picture was one colour after 130 steps.
+  nearly lose a dark picture's contrast: after 130 steps of LW-DRGN on ``base``, at 48x72 pixels, I_B was 0.16 off on
+  average with them and 0.12 with these.
 - Pictures whose sides do not fit the levels are padded by repeating their edge, and the result is cropped.
 """
 
