@@ -46,7 +46,8 @@ def degrade(
             exists=True,
             file_okay=False,
             metavar="DIR",
-            help="With --learned: dark photographs, each copy gets the degradation of one of them.",
+            help="With --learned: dark photographs. Each copy gets the degradation of one of them, whose scene shows "
+            "through it.",
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace copies that exist.")] = False,

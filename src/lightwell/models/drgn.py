@@ -334,6 +334,8 @@ class LWDRGN(TwoSteps):
 def transfer(degradation: Tensor, reference: Tensor) -> Tensor:
     """A good photograph under another picture's degradation (section 2.3).
 
+    As far as the degradation depends on its own picture, whose bright parts lost most, that picture shows through.
+
     Args:
         degradation: ``(N, 3, H, W)``, what ``degrade`` made of dark pictures.
         reference: ``(N, 3, H, W)`` in [0, 1], good photographs of other scenes.
