@@ -61,7 +61,7 @@ PATHS: dict[str, list[tuple[str, str, Run, bool]]] = {
         ("openvino", "darkir.xml", run_openvino, True),
         ("onnx", "darkir.onnx", run_onnx, True),
     ],
-    "jax": [],
+    "jax": [("tf_saved_model", "darkir", run_saved_model, False)],
 }
 
 

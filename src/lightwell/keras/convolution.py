@@ -85,7 +85,7 @@ def _depthwise_torch(x: Any, kernel: Any, bias: Any, dilation: int) -> Any:
     kernel = kernel.permute(2, 3, 0, 1)
     if dilation == 1:
         return functional.conv2d(x.permute(0, 3, 1, 2), kernel, bias, padding=1, groups=c).permute(0, 2, 3, 1)
-    exporting = torch.compiler.is_exporting() or torch.jit.is_tracing()
+    exporting = torch.compiler.is_exporting() or torch.jit.is_tracing()  # type: ignore[attr-defined,no-untyped-call]
     if x.device.type != "cpu" or exporting or not torch.is_grad_enabled():
         # Padded by itself: from a padding of 5 on, torch's CPU convolution takes a path that is 50 times slower.
         padded = functional.pad(x, (0, 0, *(dilation,) * 4)).permute(0, 3, 1, 2)

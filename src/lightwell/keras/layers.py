@@ -68,6 +68,10 @@ def _uniform(fan_in: int) -> keras.initializers.Initializer:
     return keras.initializers.RandomUniform(-(fan_in**-0.5), fan_in**-0.5)
 
 
+def _cast(x: Tensor, dtype: str) -> Tensor:
+    return x if keras.backend.standardize_dtype(x.dtype) == dtype else ops.cast(x, dtype)
+
+
 @_register
 class SimpleGate(Layer):
     """The first half of the channels times the second half (NAFNet, ECCV 2022, eq. 4).
@@ -113,11 +117,12 @@ class Conv(Layer):
 
     def build(self, input_shape: Shape) -> None:
         channels, side = _channels(input_shape), self.kernel_size
-        shape = side, side, channels, self.filters
-        self.kernel = self.add_weight(name="kernel", shape=shape, initializer=_uniform(side * side * channels))
+        shape, start = (side, side, channels, self.filters), _uniform(side * side * channels)
+        self.kernel = self.add_weight(name="kernel", shape=shape, initializer=start, autocast=self.autocast)
         self.bias: Any = None
         if self.use_bias:
-            self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
+            shape = (self.filters,)
+            self.bias = self.add_weight(name="bias", shape=shape, initializer="zeros", autocast=self.autocast)
 
     def call(self, inputs: Tensor) -> Tensor:
         bias = self.bias.value if self.use_bias else None
@@ -206,13 +211,13 @@ class FreMLP(Layer):
     def build(self, input_shape: Shape) -> None:
         channels = _channels(input_shape)
         dtype = "float64" if self.compute_dtype == "float64" else "float32"
-        self.process1_0 = Conv(self.expand * channels, name="process1_0", dtype=dtype)
-        self.process1_2 = Conv(channels, name="process1_2", dtype=dtype)
+        self.process1_0 = Conv(self.expand * channels, name="process1_0", dtype=dtype, autocast=False)
+        self.process1_2 = Conv(channels, name="process1_2", dtype=dtype, autocast=False)
         self.process1_0.build(input_shape)
         self.process1_2.build((*input_shape[:-1], self.expand * channels))
 
     def call(self, inputs: Tensor) -> Tensor:
-        x = ops.cast(inputs, self.process1_0.compute_dtype)
+        x = _cast(inputs, self.process1_0.compute_dtype)
         by_fft = self.transform == "fft"
         real, imag = rfft2(x) if by_fft else rfft2_by_matrices(x, self.fold)
         power = real * real + imag * imag
@@ -220,20 +225,20 @@ class FreMLP(Layer):
         # counts as zero gets magnitude 1, harmless to divide by, and phase 0: its new magnitude is its new real part.
         null = power < _NULL_POWER
         magnitude = ops.sqrt(ops.where(null, 1.0, power))
-        hidden = ops.leaky_relu(self.process1_0(ops.where(null, 0.0, magnitude)), 0.1)
-        mapped = self.process1_2(hidden)
+        hidden = ops.leaky_relu(self.process1_0.call(ops.where(null, 0.0, magnitude)), 0.1)
+        mapped = self.process1_2.call(hidden)
         gain = mapped / magnitude
         real, imag = ops.where(null, mapped, real * gain), imag * gain
         width = ops.shape(inputs)[2]
         out = irfft2(real, imag, width) if by_fft else irfft2_by_matrices(real, imag, width, self.fold)
-        return ops.cast(out, self.compute_dtype)
+        return _cast(out, self.compute_dtype)
 
 
 class _SpatialAttention(Layer):
     """What both kinds of block share: the gated sum of depthwise branches, scaled by the picture's pooled statistics.
 
     The parts have the block's precision and are run by ``call``: through Keras' ``__call__``, 200 times 0.2 ms, a small
-    picture takes twice as long on torch. `FreMLP` has a precision of its own, so there it is needed.
+    picture takes twice as long on torch.
 
     Args:
         dilations: one branch for each.
@@ -279,8 +284,8 @@ class _SpatialAttention(Layer):
             total = total + branch.call(expanded)
         gated = self.gate.call(total)
         # In float32: a float16 sum over a large picture ends at 65,504.
-        pooled = ops.cast(ops.mean(ops.cast(gated, self.variable_dtype), axis=(1, 2), keepdims=True), gated.dtype)
-        return x + self.beta.value * self.conv3.call(gated * self.sca.call(pooled))
+        pooled = ops.mean(_cast(gated, self.variable_dtype), axis=(1, 2), keepdims=True)
+        return x + self.beta.value * self.conv3.call(gated * self.sca.call(_cast(pooled, self.compute_dtype)))
 
 
 @_register
@@ -320,7 +325,7 @@ class DarkIREncoderBlock(_SpatialAttention):
 
     def call(self, inputs: Tensor) -> Tensor:
         y = self.attend(inputs)
-        return y + self.gamma.value * (y * self.freq(self.norm2.call(y)))
+        return y + self.gamma.value * (y * self.freq.call(self.norm2.call(y)))
 
 
 @_register

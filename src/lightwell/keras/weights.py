@@ -6,6 +6,7 @@ that name the network and hold its configuration as JSON.
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -55,10 +56,10 @@ def create_darkir(
         return create_darkir_model(width=_WIDTHS[name], **options)
     path = _path(weights)
     config = _read(path)[1] if name is None else {"width": _WIDTHS[name]}
-    try:
-        model = create_darkir_model(**{**config, **options})
-    except TypeError as error:
-        raise WeightsError(f"{path}: its configuration is not of a DarkIR ({error})") from error
+    unknown = set(config) - set(inspect.signature(create_darkir_model).parameters)
+    if unknown:
+        raise WeightsError(f"weights {path}: its configuration is not of a DarkIR ({', '.join(sorted(unknown))})")
+    model = create_darkir_model(**{**config, **options})
     from_torch(model, path)
     return model
 
