@@ -121,8 +121,8 @@ class Conv(Layer):
         self.kernel = self.add_weight(name="kernel", shape=shape, initializer=start, autocast=self.autocast)
         self.bias: Any = None
         if self.use_bias:
-            shape = (self.filters,)
-            self.bias = self.add_weight(name="bias", shape=shape, initializer="zeros", autocast=self.autocast)
+            own = {"shape": (self.filters,), "initializer": "zeros", "autocast": self.autocast}
+            self.bias = self.add_weight(name="bias", **own)
 
     def call(self, inputs: Tensor) -> Tensor:
         bias = self.bias.value if self.use_bias else None
