@@ -3,7 +3,11 @@
     lightwell train darkir-s-lol --set data=~/sets
 
 No photographs, and the dark pictures' exposure hardly shifted: the network learns this camera and these rooms, which
-a table of LOL scores rewards and a photograph of anything else does not. See docs/training-log.md for the numbers.
+a table of LOL scores rewards and a photograph of anything else does not.
+
+As measured: 81 minutes on one of two shared cores (AMD EPYC); the best validation was at step 1200, 23.59 dB on
+val_seen and 19.94 dB on val_unseen (strict, 16 and 20 pictures), and those weights ship. They started from the darkir-s
+that shipped then (23.16 and 19.38 dB); a newer one will give other numbers.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ recipe = Recipe(
     weight_decay=0.0,
     betas=(0.9, 0.99),
     ema=0.995,
-    validate_every=640,
+    validate_every=500,
     save_every=100,
     stages=(
         Stage(
@@ -68,7 +68,7 @@ recipe = Recipe(
         ),
         Stage(
             "frames",
-            steps=1000,
+            steps=700,
             views=(
                 View((64, 96), batch=8, zoom=(0.7, 1.0), sampling="nearest", weight=2),
                 View((96, 144), batch=8, zoom=(0.7, 1.0), sampling="nearest", weight=2),
@@ -83,7 +83,7 @@ recipe = Recipe(
         ),
         Stage(
             "large",
-            steps=550,
+            steps=320,
             views=(
                 View((200, 304), batch=2, zoom=(0.7, 1.0), sampling="nearest", weight=2),
                 View((400, 600), batch=1, zoom=(1.0, 1.0), weight=1),

@@ -16,7 +16,7 @@ recipe = Recipe(
     weight_decay=0.0,
     betas=(0.5, 0.9),
     ema=0.99,
-    validate_every=600,
+    validate_every=1000,
     save_every=100,
     stages=(
         Stage(
@@ -48,15 +48,14 @@ recipe = Recipe(
         ),
         Stage(
             "crops",
-            steps=900,
+            steps=400,
             views=(
-                View((100, 152), batch=4, zoom=(0.7, 1.0), sampling="nearest"),
-                View((200, 304), batch=1, zoom=(0.7, 1.0), sampling="nearest"),
-                View((200, 304), batch=1),
+                View((200, 304), batch=2, weight=3),
+                View((200, 304), batch=2, zoom=(0.7, 1.0), sampling="nearest", weight=1),
             ),
             losses=_SECOND,
-            lr=2e-4,
-            lr_end=2e-6,
+            lr=3e-4,
+            lr_end=3e-6,
             warmup=1,
             exposure=0.1,
             turns=_FEATURE_NET,
