@@ -393,7 +393,8 @@ class PadToMultiple(Layer):
 
     def call(self, inputs: Tensor) -> Tensor:
         _, height, width, _ = ops.shape(inputs)
-        below, right = (-side % self.multiple for side in (height, width))
+        # Not `-side % multiple`: exporters disagree on the remainder of a negative number.
+        below, right = ((self.multiple - side % self.multiple) % self.multiple for side in (height, width))
         return ops.pad(inputs, ((0, 0), (0, below), (0, right), (0, 0)))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
