@@ -1,6 +1,6 @@
 """Writes smooth pictures, skies and walls without any texture, to train on beside photographs.
 
-    python tools/smooth_pictures.py ~/sets/photographs
+    python tools/smooth_pictures.py ~/sets/photographs [COUNT]
 
 On even surfaces a network that enlarges by rearranging channels may draw a fine grid; on photographs of things the loss
 hardly notices, on these it notices nothing else.
@@ -14,13 +14,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-COUNT = 120
 SIZE = (600, 400)
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, count: int = 120) -> None:
     rng = np.random.default_rng(0)
-    for number in range(COUNT):
+    for number in range(count):
         color = rng.uniform(0.05, 0.95, 3)
         field = np.clip(color + rng.normal(0, rng.uniform(0.02, 0.3), (3, 4, 3)), 0, 1)
         planes = [
@@ -32,4 +31,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))
