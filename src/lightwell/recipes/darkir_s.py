@@ -7,12 +7,13 @@
 
 This is not an exact record of the shipped weights, and nobody has run it from scratch. They went through stages of
 these lengths on from an earlier run's weights, in separate runs with other seeds and averaging, the first two with
-simpler degradation, the third with a learning rate that was bent on the way, the smooth pictures in the last one only:
+simpler degradation, the third with a learning rate that was bent on the way, the smooth pictures from the fourth on;
+before the fifth they were averaged with darkir-s-lol, and the last saw 150 photographs and 250 smooth pictures:
 docs/training-log.md tells the whole story.
 
 Whole frames at a fraction of their size come first, because exposure and colour are most of the score and cost little
 there. Cutting them by picking pixels instead of averaging keeps the noise of the full size. The third stage adds
-crops and frames at full size while the learning rate falls; the last takes a faint grid off even surfaces.
+crops and frames at full size while the learning rate falls; the others take a grid off even surfaces.
 """
 
 from __future__ import annotations
@@ -20,6 +21,12 @@ from __future__ import annotations
 from lightwell.data.degrade import Degradation
 from lightwell.data.views import View
 from lightwell.training.recipe import Recipe, Stage
+
+_EVEN = (
+    View((96, 144), batch=6, zoom=(0.7, 1.0), sampling="nearest"),
+    View((200, 304), batch=2, zoom=(0.6, 1.0), sampling="nearest"),
+    View((200, 304), batch=2),
+)
 
 recipe = Recipe(
     name="darkir-s",
@@ -89,6 +96,28 @@ recipe = Recipe(
             warmup=10,
             synthetic=0.4,
             exposure=0.4,
+        ),
+        Stage(
+            "even",
+            steps=330,
+            views=_EVEN,
+            losses={"l1": 1.0, "region_l1": 0.7, "log_mse": 0.03, "color_angle": 0.2, "edge": 50.0},
+            lr=5e-4,
+            lr_end=5e-6,
+            warmup=15,
+            synthetic=0.6,
+            exposure=0.3,
+        ),
+        Stage(
+            "flat",
+            steps=260,
+            views=_EVEN,
+            losses={"l1": 1.0, "region_l1": 0.7, "log_mse": 0.03, "color_angle": 0.2, "edge": 50.0},
+            lr=3e-4,
+            lr_end=3e-6,
+            warmup=15,
+            synthetic=0.5,
+            exposure=0.3,
         ),
     ),
 )
