@@ -31,7 +31,7 @@ def models(
     elif name is None:
         for card in chosen:
             _print_line(card)
-        typer.echo("\nlightwell models NAME prints the card. Take one with: lightwell restore -m NAME night.jpg")
+        typer.echo("\nlightwell models NAME prints the card, with all protocols. Take one with: lightwell restore -m NAME night.jpg")
     else:
         _print_card(chosen[0])
 
@@ -45,7 +45,8 @@ def _print_line(card: Card) -> None:
     typer.echo(f"{card.name}{mark}: {card.summary}")
     typer.echo(f"  {size / 1e6:.1f} MB{counted}. Good at: {content.get('good_at', 'not told')}")
     for number in content.get("numbers", []):
-        typer.echo(f"  {_number(number)}")
+        if number["protocol"] == "strict":
+            typer.echo(f"  {_number(number)}")
 
 
 def _print_card(card: Card) -> None:

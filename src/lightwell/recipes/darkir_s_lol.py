@@ -2,8 +2,8 @@
 
     lightwell train darkir-s-lol --set data=~/sets
 
-No photographs, and the dark pictures' exposure hardly shifted: the network learns this camera and these rooms, which
-a table of LOL scores rewards and a photograph of anything else does not.
+No photographs, and the dark pictures' exposure hardly shifted: the network learns this camera and these rooms, and
+draws a grid over the skies of other photographs.
 
 As measured: 81 minutes on one of two shared cores (AMD EPYC); the best validation was at step 1200, 23.59 dB on
 val_seen and 19.94 dB on val_unseen (strict, 16 and 20 pictures), and those weights ship. They started from the darkir-s
