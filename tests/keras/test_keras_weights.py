@@ -137,7 +137,7 @@ def test_shipped_weights_load_by_name(card: zoo.Card, pictures: Any) -> None:
     with torch.inference_mode():
         wanted = create_model(card.name, pretrained=True).eval()(torch.from_numpy(low).permute(0, 3, 1, 2))
 
-    model = create_darkir(card.name, weights=card.name)
+    model = create_darkir(weights=card.name)
 
     np.testing.assert_allclose(model.predict_on_batch(low), wanted.permute(0, 2, 3, 1), rtol=0, atol=1e-4)
 
