@@ -31,7 +31,7 @@ def models(
     elif name is None:
         for card in chosen:
             _print_line(card)
-        typer.echo("\nlightwell models NAME prints the card, with all protocols. Take one with: lightwell restore -m NAME night.jpg")
+        typer.echo("\nlightwell models NAME prints the whole card. Take one with: lightwell restore -m NAME night.jpg")
     else:
         _print_card(chosen[0])
 
