@@ -27,6 +27,7 @@ _EVEN = (
     View((200, 304), batch=2, zoom=(0.6, 1.0), sampling="nearest"),
     View((200, 304), batch=2),
 )
+_EVEN_LOSSES = {"l1": 1.0, "region_l1": 0.7, "log_mse": 0.03, "color_angle": 0.2, "edge": 50.0}
 
 recipe = Recipe(
     name="darkir-s",
@@ -101,7 +102,7 @@ recipe = Recipe(
             "even",
             steps=330,
             views=_EVEN,
-            losses={"l1": 1.0, "region_l1": 0.7, "log_mse": 0.03, "color_angle": 0.2, "edge": 50.0},
+            losses=_EVEN_LOSSES,
             lr=5e-4,
             lr_end=5e-6,
             warmup=15,
@@ -112,7 +113,7 @@ recipe = Recipe(
             "flat",
             steps=260,
             views=_EVEN,
-            losses={"l1": 1.0, "region_l1": 0.7, "log_mse": 0.03, "color_angle": 0.2, "edge": 50.0},
+            losses=_EVEN_LOSSES,
             lr=3e-4,
             lr_end=3e-6,
             warmup=15,
