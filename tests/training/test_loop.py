@@ -3,7 +3,8 @@ from __future__ import annotations
 import csv
 import math
 import resource
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from lightwell.data.views import View
 from lightwell.errors import DataError, RecipeError, TrainingError, WeightsError
 from lightwell.models.registry import load_weights, register_model
 from lightwell.training.batches import Batches
-from lightwell.training.loop import Progress, Run, learning_rate, train
+from lightwell.training.loop import Progress, Run, learning_rate, prefetched, train
 from lightwell.training.recipe import Batch, Nets, Objective, Recipe, Stage, Turn, restoration
 
 CPU = torch.device("cpu")
@@ -301,3 +302,21 @@ def test_too_little_memory_names_the_setting_to_lower(recipe: Recipe, tmp_path: 
     stage = replace(recipe.stages[0], losses={"l1": 1.0}, turns=(Turn(greedy),), views=(View((8, 12), batch=4),))
     with pytest.raises(TrainingError, match=r"'small' at 4 pictures of 8x12.*stages\.views\.batch=2"):
         train(replace(recipe, stages=(stage,)), tmp_path)
+
+
+def test_batches_are_drawn_on_one_thread_and_the_others_keep_theirs() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+
+        def batches() -> Iterator[Batch]:
+            drawn_with.append(torch.get_num_threads())
+            yield Batch(torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 8))
+
+        drawn_with: list[int] = []
+        assert len(list(prefetched(batches()))) == 1
+        with ThreadPoolExecutor(1) as pool:
+            afterwards = pool.submit(torch.get_num_threads).result()
+        assert (drawn_with, torch.get_num_threads(), afterwards) == ([1], 2, 2)
+    finally:
+        torch.set_num_threads(before)
