@@ -16,6 +16,7 @@ import typer
 
 import lightwell
 from lightwell.cli import degrade, detect_eval, doctor, evaluate, export, importing, models, restore, train
+from lightwell.cli.options import flag
 from lightwell.errors import LightwellError
 
 __all__ = ["app", "main"]
@@ -68,9 +69,7 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _lightwell(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
+    version: Annotated[bool, flag("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
     """[bold]lightwell restore night.jpg[/bold]
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lightwell.cli.options import flag
+
 if TYPE_CHECKING:
     from lightwell.picture import Picture
 
@@ -50,8 +52,8 @@ def degrade(
             "through it.",
         ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace copies that exist.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only errors.")] = False,
+    overwrite: Annotated[bool, flag("--overwrite", help="Replace copies that exist.")] = False,
+    quiet: Annotated[bool, flag("--quiet", "-q", help="Only errors.")] = False,
 ) -> None:
     """[bold]lightwell degrade photographs -o night --seed 7[/bold]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lightwell.cli.evaluate import command_line, named, progress, refuse_to_overwrite
+from lightwell.cli.options import flag
 
 if TYPE_CHECKING:
     from lightwell.evaluation.report.detection import DetectionReport
@@ -60,8 +61,8 @@ def detect_eval(
         float, typer.Option(min=0, max=1, help="Overlap above which the weaker of two boxes of a class goes.")
     ] = 0.6,
     data: Annotated[str | None, typer.Option(metavar="NAME", help="Of the data. Default: the folder's.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a report that exists.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only errors.")] = False,
+    overwrite: Annotated[bool, flag("--overwrite", help="Replace a report that exists.")] = False,
+    quiet: Annotated[bool, flag("--quiet", "-q", help="Only errors.")] = False,
 ) -> None:
     """[bold]lightwell detect-eval --images low --annotations low.json --detector d.onnx --head yolox -m darkir-s[/bold]
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lightwell.cli.options import flag
+
 if TYPE_CHECKING:
     from lightwell.evaluation.evaluate import Evaluation
     from lightwell.evaluation.measures import Measure
@@ -58,8 +60,8 @@ def evaluate(
     ] = None,
     data: Annotated[str | None, typer.Option(metavar="NAME", help="Of the data. Default: the folder's.")] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Pictures measured at a time. Default: one a core.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a report that exists.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only errors.")] = False,
+    overwrite: Annotated[bool, flag("--overwrite", help="Replace a report that exists.")] = False,
+    quiet: Annotated[bool, flag("--quiet", "-q", help="Only errors.")] = False,
 ) -> None:
     """[bold]lightwell evaluate --model darkir-s --low eval15/low --high eval15/high[/bold]
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from lightwell.cli.options import flag
+
 __all__ = ["export"]
 
 
@@ -15,7 +17,7 @@ def export(
         str, typer.Argument(metavar="MODEL", help="A shipped model's name, or weights as training writes them.")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The ONNX file to write.")],
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")] = False,
+    overwrite: Annotated[bool, flag("--overwrite", help="Replace a file that exists.")] = False,
 ) -> None:
     """[bold]lightwell export darkir-s -o darkir-s.onnx[/bold]
 

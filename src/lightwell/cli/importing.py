@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from lightwell.cli.options import flag
+
 __all__ = ["import_checkpoint"]
 
 
@@ -22,7 +24,7 @@ def import_checkpoint(
         str | None,
         typer.Option(metavar="1,4,9", help="Of a DarkIR, which no checkpoint tells. Default: 1,4,9."),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+    overwrite: Annotated[bool, flag("--overwrite", help="Replace files that exist.")] = False,
 ) -> None:
     """[bold]lightwell import DarkIR_384.pt -o darkir-blur[/bold]
 

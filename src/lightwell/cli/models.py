@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lightwell.cli.options import flag
+
 if TYPE_CHECKING:
     from lightwell.zoo import Card
 
@@ -14,7 +16,7 @@ __all__ = ["models"]
 
 def models(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Print this model's card.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_json: Annotated[bool, flag("--json", help="As JSON.")] = False,
 ) -> None:
     """[bold]lightwell models[/bold]    [bold]lightwell models darkir-s[/bold]
 

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lightwell.cli.options import flag
+
 if TYPE_CHECKING:
     from lightwell.picture import Format, Picture
     from lightwell.restorer import Restorer, Tile
@@ -86,7 +88,7 @@ def restore(
     strength: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Blend with the input: 0 leaves it as it is.")
     ] = 1.0,
-    compare: Annotated[bool, typer.Option("--compare", help="Also write NAME_compare, before | after.")] = False,
+    compare: Annotated[bool, flag("--compare", help="Also write NAME_compare, before | after.")] = False,
     format: Annotated[
         _Format | None, typer.Option("--format", case_sensitive=False, help="Of the output. Default: as the input.")
     ] = None,
@@ -108,17 +110,15 @@ def restore(
         int | None,
         typer.Option("--max-pixels", min=1, metavar="N", help="Refuse larger pictures. Default: 256 million."),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+    overwrite: Annotated[bool, flag("--overwrite", help="Replace files that exist.")] = False,
     skip_existing: Annotated[
-        bool, typer.Option("--skip-existing", help="Leave out pictures whose output exists: resumes a batch.")
+        bool, flag("--skip-existing", help="Leave out pictures whose output exists: resumes a batch.")
     ] = False,
-    recursive: Annotated[bool, typer.Option("--recursive", help="Folders with all below them, mirrored.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One line of JSON per picture.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only errors.")] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Device, tiles, memory, and traces of errors.")
-    ] = False,
+    recursive: Annotated[bool, flag("--recursive", help="Folders with all below them, mirrored.")] = False,
+    dry_run: Annotated[bool, flag("--dry-run", help="Only say what would be done.")] = False,
+    as_json: Annotated[bool, flag("--json", help="One line of JSON per picture.")] = False,
+    quiet: Annotated[bool, flag("--quiet", "-q", help="Only errors.")] = False,
+    verbose: Annotated[bool, flag("--verbose", "-v", help="Device, tiles, memory, and traces of errors.")] = False,
 ) -> None:
     """[bold]lightwell restore night.jpg[/bold]  makes night_restored.jpg
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lightwell.cli.options import flag
+
 if TYPE_CHECKING:
     from lightwell.training.loop import Progress
 
@@ -27,7 +29,7 @@ def train(
         Path | None, typer.Option("--output", "-o", metavar="DIR", help="The run's folder. Default: runs/NAME.")
     ] = None,
     minutes: Annotated[float, typer.Option(min=0, help="Stop after so long, with a checkpoint.")] = math.inf,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's checkpoint.")] = False,
+    resume: Annotated[bool, flag("--resume", help="Go on from the folder's checkpoint.")] = False,
 ) -> None:
     """[bold]lightwell train darkir-s --set data=~/sets --minutes 60[/bold]
 
