@@ -2,7 +2,7 @@
 
     lightwell train darkir-m --set data=~/sets
 
-The stages of darkir-s with twenty times the steps, two thirds as much learning rate and batches four times as large.
+The stages of darkir-s with eight times the steps, two thirds as much learning rate and batches four times as large.
 Nobody has run it to its end, so there is no time and no quality to report.
 """
 
@@ -23,7 +23,7 @@ recipe = replace(
     stages=tuple(
         replace(
             stage,
-            steps=20 * stage.steps,
+            steps=8 * stage.steps,
             warmup=500,
             lr=2 / 3 * stage.lr,
             views=tuple(replace(view, batch=4 * view.batch) for view in stage.views),
