@@ -17,7 +17,8 @@ from hypothesis.extra import numpy as hnp
 from PIL import ExifTags, Image, ImageCms, ImageOps, PngImagePlugin
 
 from lightwell.errors import PictureError
-from lightwell.picture import Picture, read, whole_file
+from lightwell.files import whole_file
+from lightwell.picture import Picture, read
 
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6" dc:title="night"/></x:xmpmeta>'
 

@@ -9,7 +9,6 @@ import contextlib
 import io
 import os
 import re
-import secrets
 import struct
 import threading
 from collections.abc import Iterator, Mapping
@@ -38,8 +37,9 @@ from PIL import (
 
 from lightwell import color, sixteen_bit
 from lightwell.errors import PictureError
+from lightwell.files import whole_file
 
-__all__ = ["FORMATS", "MAX_PIXELS", "Format", "Picture", "format_of_name", "read", "whole_file"]
+__all__ = ["FORMATS", "MAX_PIXELS", "Format", "Picture", "format_of_name", "read"]
 
 Format = Literal["JPEG", "PNG", "WEBP", "TIFF", "BMP", "AVIF"]
 Pixels = NDArray[np.uint8 | np.uint16]
@@ -268,40 +268,6 @@ def format_of_name(path: str | os.PathLike[str]) -> Format | None:
     """The format that a file's suffix names, None for a suffix not in `FORMATS`."""
     suffix = Path(path).suffix.lower()
     return next((format for format, suffixes in FORMATS.items() if suffix in suffixes), None)
-
-
-@contextlib.contextmanager
-def whole_file(path: Path) -> Iterator[IO[bytes]]:
-    """A stream to a new file that takes its name only once it is whole, replacing what had the name.
-
-    The bytes go to a hidden file in the same folder, which is removed if anything fails.
-
-    Raises:
-        PictureError: the folder or the disk refuses.
-    """
-    final = Path(os.path.realpath(path))  # a link to a file stays a link
-    draft = final.with_name(f".{final.name[:100]}.{secrets.token_hex(4)}.part")
-    try:
-        # os.open gives the permissions of any new file; the tempfile module would make it private.
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                yield stream
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(draft, final)
-        finally:
-            draft.unlink(missing_ok=True)
-    except OSError as error:
-        raise PictureError(f"cannot write {path}: {_reason(error)}") from error
-
-
-def _reason(error: OSError) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "the folder does not exist"
-    if isinstance(error, PermissionError):
-        return "no permission; choose another folder with -o, or change the permissions"
-    return error.strerror or str(error)
 
 
 def read(source: str | os.PathLike[str] | bytes | IO[bytes], *, max_pixels: int = MAX_PIXELS) -> Picture:

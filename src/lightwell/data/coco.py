@@ -20,7 +20,7 @@ from lightwell.data.degrade import Degradation
 from lightwell.data.folders import find_pictures, read_named
 from lightwell.data.night import night_of
 from lightwell.errors import DataError
-from lightwell.picture import whole_file
+from lightwell.files import whole_file
 
 __all__ = ["darken_coco"]
 

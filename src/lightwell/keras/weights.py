@@ -22,9 +22,9 @@ from safetensors.numpy import save
 
 from lightwell import zoo
 from lightwell.errors import WeightsError
+from lightwell.files import whole_file
 from lightwell.keras.layers import Conv, DarkIRDecoderBlock, DarkIREncoderBlock, PixelShuffle
 from lightwell.keras.model import create_darkir_model
-from lightwell.picture import whole_file
 
 __all__ = ["create_darkir", "from_torch", "to_torch"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lightwell.models import darkir as darkir
 from lightwell.models import drgn as drgn
 from lightwell.models import frlie as frlie
+from lightwell.models import light_and_detail as light_and_detail
 from lightwell.models.registry import create_model, list_models, load_weights, save_weights
 
 __all__ = ["create_model", "list_models", "load_weights", "save_weights"]

@@ -28,7 +28,7 @@ from lightwell.models.layers import DepthwiseConv2d, LayerNorm2d, PairConv2d, Si
 from lightwell.models.registry import register_model, register_network
 from lightwell.models.spectrum import irfft2, rfft2
 
-__all__ = ["DarkIR", "DarkIRConfig", "DecoderBlock", "EncoderBlock", "FreMLP"]
+__all__ = ["DarkIR", "DarkIRConfig", "DarkIRTrunk", "DecoderBlock", "EncoderBlock", "FreMLP"]
 
 
 @dataclass(frozen=True)
@@ -192,22 +192,18 @@ class DecoderBlock(_SpatialAttention):
         return out
 
 
-@register_network(DarkIRConfig)
-class DarkIR(nn.Module):
-    """The DarkIR network.
+class DarkIRTrunk(nn.Module):
+    """All of DarkIR but what goes in and what is done with what comes out, which its subclasses say.
 
     Args:
         config: the structure.
-
-    Shape:
-        ``(N, C, H, W)`` in [0, 1], any height and width, to the same, not clamped. With ``side=True`` the pair
-        ``(restored, side)``; the side output is a guess at the picture at ``1 / config.multiple`` of the padded size,
-        ``(N, C, ceil(H / multiple), ceil(W / multiple))``, used only by the guide loss ``L_lol``.
+        in_planes: channels that go in; by default those of the picture.
+        out_planes: channels that come out; by default those of the picture.
     """
 
-    def __init__(self, config: DarkIRConfig | None = None) -> None:
+    def __init__(self, config: DarkIRConfig, in_planes: int | None = None, out_planes: int | None = None) -> None:
         super().__init__()
-        self.config = config = config or DarkIRConfig()
+        self.config = config
         levels = len(config.enc_blk_nums)
         widths = [config.width * 2**level for level in range(levels + 1)]
 
@@ -221,8 +217,8 @@ class DarkIR(nn.Module):
         def decoder(count: int, level: int) -> nn.Module:
             return _blocks(DecoderBlock(widths[level], config.dilations, config.extra_depth_wise) for _ in range(count))
 
-        self.intro = nn.Conv2d(config.img_channels, config.width, 3, padding=1)
-        self.ending = nn.Conv2d(config.width, config.img_channels, 3, padding=1)
+        self.intro = nn.Conv2d(in_planes or config.img_channels, config.width, 3, padding=1)
+        self.ending = nn.Conv2d(config.width, out_planes or config.img_channels, 3, padding=1)
         self.encoders = nn.ModuleList(encoder(count, level) for level, count in enumerate(config.enc_blk_nums))
         self.downs = nn.ModuleList(nn.Conv2d(c, 2 * c, 2, stride=2) for c in widths[:-1])
         self.middle_blks_enc = encoder(config.middle_blk_num_enc, levels)
@@ -233,14 +229,17 @@ class DarkIR(nn.Module):
         self.decoders = nn.ModuleList(
             decoder(count, levels - 1 - step) for step, count in enumerate(config.dec_blk_nums)
         )
-        self.side_out = nn.Conv2d(widths[-1], config.img_channels, 3, padding=1)
 
-    def forward(self, x: Tensor, side: bool = False) -> Tensor | tuple[Tensor, Tensor]:
-        height, width = x.shape[-2:]
-        multiple = self.config.multiple
-        padded = F.pad(x, (0, -width % multiple, 0, -height % multiple))
+    def change(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What the last convolution gives, and the features at the bottom.
 
-        features = self.intro(padded)
+        Args:
+            x: ``(N, in_planes, H, W)``, H and W multiples of ``config.multiple``.
+
+        Returns:
+            ``(N, out_planes, H, W)`` and ``(N, width * multiple, H / multiple, W / multiple)``.
+        """
+        features = self.intro(x)
         skips = []
         for blocks, down in zip(self.encoders, self.downs, strict=True):
             features = blocks(features)
@@ -250,7 +249,32 @@ class DarkIR(nn.Module):
         features = bottom + self.middle_blks_dec(bottom)
         for blocks, up, skip in zip(self.decoders, self.ups, reversed(skips), strict=True):
             features = blocks(up(features) + skip)
-        restored = (self.ending(features) + padded)[..., :height, :width]
+        return self.ending(features), bottom
+
+
+@register_network(DarkIRConfig)
+class DarkIR(DarkIRTrunk):
+    """The DarkIR network.
+
+    Args:
+        config: the structure.
+
+    Shape:
+        ``(N, C, H, W)`` in [0, 1], any height and width, to the same, not clamped. With ``side=True`` the pair
+        ``(restored, side)``; the side output is a guess at the picture at ``1 / config.multiple`` of the padded size,
+        ``(N, C, ceil(H / multiple), ceil(W / multiple))``, used only by the guide loss ``L_lol``.
+    """
+
+    def __init__(self, config: DarkIRConfig | None = None) -> None:
+        super().__init__(config or DarkIRConfig())
+        self.side_out = nn.Conv2d(self.config.width * self.config.multiple, self.config.img_channels, 3, padding=1)
+
+    def forward(self, x: Tensor, side: bool = False) -> Tensor | tuple[Tensor, Tensor]:
+        height, width = x.shape[-2:]
+        multiple = self.config.multiple
+        padded = F.pad(x, (0, -width % multiple, 0, -height % multiple))
+        change, bottom = self.change(padded)
+        restored = (change + padded)[..., :height, :width]
         return (restored, self.side_out(bottom)) if side else restored
 
 

@@ -19,7 +19,7 @@ from torch import nn
 
 from lightwell import zoo
 from lightwell.errors import WeightsError
-from lightwell.picture import whole_file
+from lightwell.files import whole_file
 
 __all__ = ["create_model", "list_models", "load_weights", "register_model", "register_network", "save_weights"]
 

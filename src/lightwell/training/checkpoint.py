@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from lightwell.errors import TrainingError
-from lightwell.picture import whole_file
+from lightwell.files import whole_file
 
 __all__ = ["load_state", "save_state"]
 

@@ -15,7 +15,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from lightwell import __version__
-from lightwell.picture import whole_file
+from lightwell.files import whole_file
 
 __all__ = ["DASH", "FILES", "best", "finite", "number", "p_value", "provenance", "render", "signed", "write_text"]
 

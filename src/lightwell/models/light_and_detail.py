@@ -1,0 +1,126 @@
+"""Light, then detail: two small networks of the DarkIR family in a row.
+
+:class:`Light` sees the whole picture as a thumbnail and says what the thumbnail should look like, the *guide*.
+``lightwell.restoring.light.light_up`` carries the guide's light to the picture at full size, and :class:`Detail` takes
+noise and shake out of what is lit, piece by piece; it has no say about light.
+
+Differences from the paper (DarkIR, ``lightwell.models.darkir``)
+----------------------------------------------------------------
+- Two networks instead of one. The first looks at the picture at an exposure of its own (:func:`normalise`), so that the
+  same scene looks alike at any exposure, and may keep parts of the picture as they are (the *keep* plane).
+- Sides that are no multiple of 8 are padded by their edge; the paper's network pads with black.
+- No side output. The light network's blocks have one branch, undilated.
+- The last convolutions start at zero, and the four phases that an enlargement deals out start equal, so that the fresh
+  network is the identity on what it is given and draws no grid.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lightwell.models.darkir import DarkIRConfig, DarkIRTrunk
+from lightwell.models.registry import register_model, register_network
+
+__all__ = ["Detail", "Light", "normalise"]
+
+_MEAN_LEVEL = 0.42
+_DARKEST = 0.002
+_KEEP_AT_FIRST = -4.0
+
+
+def normalise(thumbnail: Tensor) -> tuple[Tensor, Tensor]:
+    """A picture at the exposure at which its mean level is 0.42, lights softly bent, and how far it was moved.
+
+    Args:
+        thumbnail: ``(N, C, H, W)`` in [0, 1].
+
+    Returns:
+        The picture ``(N, C, H, W)`` in [0, 2), and ``(N, 1, H, W)``: a quarter of the exposure's change in stops.
+    """
+    gain = _MEAN_LEVEL / (thumbnail.mean((1, 2, 3), keepdim=True) + _DARKEST)
+    scaled = thumbnail * gain
+    bent = torch.where(scaled > 1, 2 - 1 / scaled.clamp_min(1), scaled)
+    return bent, (torch.log2(gain) / 4).expand(-1, 1, *thumbnail.shape[-2:])
+
+
+@register_network(DarkIRConfig)
+class Light(DarkIRTrunk):
+    """What a picture should look like, at the size of a thumbnail.
+
+    The last plane that comes out is a logit: how far every part is to be kept as it is.
+
+    Args:
+        config: the structure.
+
+    Shape:
+        ``(N, C, H, W)`` in [0, 1], any height and width, to the same, not clamped.
+    """
+
+    def __init__(self, config: DarkIRConfig | None = None) -> None:
+        config = config or DarkIRConfig(width=16, dilations=(1,))
+        super().__init__(config, config.img_channels + 1, config.img_channels + 1)
+        _start_even(self)
+        with torch.no_grad():
+            assert self.ending.bias is not None
+            self.ending.bias[-1] = _KEEP_AT_FIRST
+
+    def forward(self, thumbnail: Tensor) -> Tensor:
+        bent, stops = normalise(thumbnail)
+        height, width = thumbnail.shape[-2:]
+        change, _ = self.change(_padded(torch.cat((bent, stops), 1), self.config.multiple))
+        change = change[..., :height, :width]
+        keep = change[:, -1:].sigmoid()
+        lit = bent + change[:, :-1]
+        return lit + keep * (thumbnail - lit)
+
+
+@register_network(DarkIRConfig)
+class Detail(DarkIRTrunk):
+    """A lit picture without its noise and shake.
+
+    Args:
+        config: the structure.
+
+    Shape:
+        ``(N, C + 1, H, W)``, a picture in [0, 1] with its light right, and by how much it was lit: a quarter of the
+        gain in stops. Gives ``(N, C, H, W)``, not clamped.
+    """
+
+    def __init__(self, config: DarkIRConfig | None = None) -> None:
+        config = config or DarkIRConfig(width=16)
+        super().__init__(config, config.img_channels + 1)
+        _start_even(self)
+
+    def forward(self, lit: Tensor) -> Tensor:
+        height, width = lit.shape[-2:]
+        change, _ = self.change(_padded(lit, self.config.multiple))
+        return lit[:, :-1] + change[..., :height, :width]
+
+
+@register_model
+def light_s() -> Light:
+    """Width 16, 0.85 M parameters: the light of ``lightwell-s``."""
+    return Light()
+
+
+@register_model
+def detail_s() -> Detail:
+    """Width 16, 0.87 M parameters: the detail of ``lightwell-s``."""
+    return Detail()
+
+
+def _padded(x: Tensor, multiple: int) -> Tensor:
+    height, width = x.shape[-2:]
+    return F.pad(x, (0, -width % multiple, 0, -height % multiple), mode="replicate")
+
+
+def _start_even(net: DarkIRTrunk) -> None:
+    nn.init.zeros_(net.ending.weight)
+    assert net.ending.bias is not None
+    nn.init.zeros_(net.ending.bias)
+    for up in net.ups:
+        kernel: Tensor = up[0].weight  # type: ignore[index]
+        with torch.no_grad():
+            kernel.copy_(kernel[::4].repeat_interleave(4, 0))
