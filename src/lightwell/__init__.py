@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from lightwell.errors import LightwellError as LightwellError
     from lightwell.picture import Picture as Picture
     from lightwell.picture import read as read
-    from lightwell.restorer import Restorer as Restorer
-    from lightwell.restorer import restore as restore
+    from lightwell.restoring.restorer import Restorer as Restorer
+    from lightwell.restoring.restorer import restore as restore
 
 __version__ = "0.1.0"
 
@@ -22,9 +22,9 @@ __version__ = "0.1.0"
 _HOMES = {
     "LightwellError": "lightwell.errors",
     "Picture": "lightwell.picture",
-    "Restorer": "lightwell.restorer",
+    "Restorer": "lightwell.restoring.restorer",
     "read": "lightwell.picture",
-    "restore": "lightwell.restorer",
+    "restore": "lightwell.restoring.restorer",
 }
 __all__ = ["LightwellError", "Picture", "Restorer", "__version__", "read", "restore"]
 

@@ -140,11 +140,11 @@ def test_shipped_graphs_and_weights_are_one_network(name: str) -> None:
     card = zoo.find(name)
     low = torch.rand(1, 3, 37, 50, generator=torch.Generator().manual_seed(3))
 
-    (restored,) = onnxruntime.InferenceSession(card.graph).run(None, {"low": low.numpy()})
+    (restored,) = onnxruntime.InferenceSession(card.graphs["restore"]).run(None, {"low": low.numpy()})
 
     net = create_model(name, pretrained=True).eval()
     assert_same(net, low, restored)
     assert (
-        sum(p.numel() for k, p in load_weights(card.weights).named_parameters() if "side_out" not in k)
+        sum(p.numel() for k, p in load_weights(card.weights_of()).named_parameters() if "side_out" not in k)
         == (card.content["parameters"])
     )

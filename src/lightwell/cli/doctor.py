@@ -62,9 +62,10 @@ def doctor(
 def _check_devices(model: str | None) -> bool:
     import numpy as np
 
+    from lightwell.engines.base import cores
+    from lightwell.engines.onnx_runtime import providers
     from lightwell.errors import LightwellError
-    from lightwell.restorer import Restorer
-    from lightwell.session import cores, providers
+    from lightwell.restoring.restorer import Restorer
 
     try:
         reference = Restorer(model, device="cpu")

@@ -41,7 +41,7 @@ def models(
 def _print_line(card: Card) -> None:
     content = card.content
     mark = " (default)" if content.get("default") else ""
-    size = sum(path.stat().st_size for path in (card.graph, card.weights) if path.is_file())
+    size = sum(path.stat().st_size for path in card.files if path.is_file())
     parameters = content.get("parameters")
     counted = f", {parameters / 1e6:.2f} M parameters" if parameters else ""
     typer.echo(f"{card.name}{mark}: {card.summary}")

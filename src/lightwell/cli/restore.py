@@ -22,7 +22,7 @@ from lightwell.cli.options import flag
 
 if TYPE_CHECKING:
     from lightwell.picture import Format, Picture
-    from lightwell.restorer import Restorer, Tile
+    from lightwell.restoring.restorer import Restorer, Tile
 
 __all__ = ["restore"]
 
@@ -129,7 +129,7 @@ def restore(
     """
     from lightwell.errors import DeviceError, WeightsError
     from lightwell.picture import MAX_PIXELS
-    from lightwell.restorer import Restorer, parse_bytes
+    from lightwell.restoring.restorer import Restorer, parse_bytes
 
     target: Format | None = format.value.upper() if format else None  # type: ignore[assignment]
     if overwrite and skip_existing:
@@ -183,7 +183,7 @@ def _tile(word: str) -> Tile:
 
 
 def _cores() -> int:
-    from lightwell.session import cores
+    from lightwell.engines import cores
 
     return cores()
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.special import expit
 
+from lightwell.engines import cores
 from lightwell.errors import WeightsError
 from lightwell.metrics.levels import Array
-from lightwell.session import cores
 
 __all__ = ["COCO_CLASSES", "HEADS", "Detections", "Detector", "Head", "overlaps", "suppress"]
 

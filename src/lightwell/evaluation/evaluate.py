@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lightwell.data.folders import read_named
+from lightwell.engines import cores
 from lightwell.errors import DataError, PictureError
 from lightwell.evaluation.measures import Column, Measure
 from lightwell.metrics import PROTOCOLS
 from lightwell.metrics.levels import Array, levels
-from lightwell.session import cores
 
 __all__ = ["BASELINE_GAMMA", "Cost", "Evaluation", "Method", "baselines", "check", "evaluate", "load"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lightwell.data.folders import read_named
 from lightwell.evaluation.evaluate import Cost, Method
-from lightwell.restorer import Restorer
+from lightwell.restoring.restorer import Restorer
 
 __all__ = ["restore_all"]
 

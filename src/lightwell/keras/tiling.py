@@ -8,7 +8,10 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from lightwell.tiling import restore_in_tiles
+from lightwell.restoring.controls import Controls
+from lightwell.restoring.grids import Box
+from lightwell.restoring.strategies import GuidedTiles
+from lightwell.restoring.tiles import in_tiles
 
 __all__ = ["process_tiled"]
 
@@ -18,9 +21,10 @@ Floats = NDArray[np.float32]
 def process_tiled(model: keras.Model, image: Any, tile_size: int = 512, overlap: int = 64) -> Floats:
     """Restores a picture in overlapping tiles that are blended with a raised cosine.
 
-    A picture of no more than ``tile_size ** 2`` pixels goes through the model whole. The network looks at the whole of
-    what it is given, so each tile by itself would get an exposure of its own: the picture is also restored reduced to
-    one tile's size, and every tile is corrected to that (`lightwell.tiling`).
+    A picture of no more than ``tile_size ** 2`` pixels, no longer than two tiles, goes through the model whole. The
+    network looks at the whole of what it is given, so each tile by itself would get an exposure of its own: the picture
+    is also restored reduced to
+    one tile's size, and every tile is corrected to that (`lightwell.restoring.strategies`).
 
     Args:
         model: takes and gives ``(1, h, w, C)``; of several outputs the first is the picture.
@@ -46,9 +50,14 @@ def process_tiled(model: keras.Model, image: Any, tile_size: int = 512, overlap:
         restored = outputs[0] if isinstance(outputs, list | tuple) else outputs
         return np.asarray(restored[0], np.float32)
 
-    def store(top: int, rows: Floats) -> None:
-        result[top : top + len(rows)] = rows
+    def load(rows: slice, columns: slice) -> Floats:
+        return image[rows, columns]
 
-    height, width, _ = image.shape
-    restore_in_tiles(lambda r, c: image[r, c], store, (height, width), restore, tile=tile_size, overlap=overlap)
+    def store(box: Box, pixels: Floats) -> None:
+        result[box.top : box.bottom, box.left : box.right] = pixels
+
+    size = image.shape[0], image.shape[1]
+    strategy = GuidedTiles(restore)
+    piecewise = strategy.piecewise(strategy.guide(load, size, tile_size), size, Controls())
+    in_tiles(load, store, size, piecewise, tile=tile_size, overlap=overlap)
     return result

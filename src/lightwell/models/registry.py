@@ -69,7 +69,8 @@ def create_model(name: str, pretrained: bool = False) -> nn.Module:
     """A network by name, in training mode.
 
     Args:
-        name: one of :func:`list_models`, or with ``pretrained`` one of the shipped models.
+        name: one of :func:`list_models`, or with ``pretrained`` one of the shipped models; of several networks one by
+            its role, as in ``lightwell-s.light``.
         pretrained: load the shipped weights.
 
     Raises:
@@ -77,7 +78,8 @@ def create_model(name: str, pretrained: bool = False) -> nn.Module:
         WeightsError: when no weights of that name ship.
     """
     if pretrained:
-        return load_weights(zoo.find(name).weights)
+        model, _, role = name.partition(".")
+        return load_weights(zoo.find(model).weights_of(role or None))
     if name not in _BUILDERS:
         raise ValueError(f"unknown model {name!r}: choose one of {', '.join(list_models())}")
     return _BUILDERS[name]()

@@ -1,58 +1,32 @@
-"""The shipped models: for each NAME.onnx (its graph), NAME.safetensors (its parameters) and NAME.json (its card)."""
+"""The shipped models: for each NAME.json (its card) a graph, NAME.onnx, and its parameters, NAME.safetensors.
+
+A model of several networks has a pair of files for each, NAME.ROLE.onnx and NAME.ROLE.safetensors.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import dataclass
+import os
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 from lightwell.errors import WeightsError
+from lightwell.zoo.card import Card, Score, read_card
+from lightwell.zoo.spec import METADATA_KEY, Spec
 
-__all__ = ["Card", "cards", "default", "find"]
+__all__ = ["METADATA_KEY", "Card", "Score", "Spec", "cards", "default", "find", "is_file_name", "read_card"]
 
 _FOLDER = Path(__file__).parent
 
 
-@dataclass(frozen=True)
-class Card:
-    """What is known of a shipped model.
-
-    Args:
-        name: how it is asked for.
-        summary: one line.
-        content: the whole card, as in NAME.json.
-    """
-
-    name: str
-    summary: str
-    content: dict[str, Any]
-
-    @property
-    def graph(self) -> Path:
-        """The ONNX file."""
-        return _FOLDER / f"{self.name}.onnx"
-
-    @property
-    def weights(self) -> Path:
-        """The safetensors file."""
-        return _FOLDER / f"{self.name}.safetensors"
-
-    def damaged(self) -> list[str]:
-        """The names of the model's files that are missing or differ from what the card says was shipped."""
-        return [name for name, digest in self.content["sha256"].items() if _digest(_FOLDER / name) != digest]
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+@cache
+def _cards() -> tuple[Card, ...]:
+    known = [read_card(path) for path in sorted(_FOLDER.glob("*.json"))]
+    return tuple(sorted(known, key=lambda card: not card.default))
 
 
 def cards() -> list[Card]:
     """The cards of all shipped models, the default first."""
-    contents = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(_FOLDER.glob("*.json"))]
-    contents.sort(key=lambda content: not content.get("default", False))
-    return [Card(content["name"], content["summary"], content) for content in contents]
+    return list(_cards())
 
 
 def default() -> Card:
@@ -61,10 +35,9 @@ def default() -> Card:
     Raises:
         WeightsError: when none ships.
     """
-    known = cards()
-    if not known:
-        raise WeightsError("this installation holds no model: give a path to an ONNX file with -m")
-    return known[0]
+    if not _cards():
+        raise WeightsError("this installation holds no model: give the path of an ONNX file")
+    return _cards()[0]
 
 
 def find(name: str) -> Card:
@@ -73,9 +46,15 @@ def find(name: str) -> Card:
     Raises:
         WeightsError: when no model of that name ships.
     """
-    known = {card.name: card for card in cards()}
+    known = {card.name: card for card in _cards()}
     if name not in known:
         raise WeightsError(
-            f"no model {name!r} ships: choose one of {', '.join(known) or 'none'}, or give a path to an ONNX file"
+            f"no model {name!r} ships: choose one of {', '.join(known) or 'none'}, or give the path of an ONNX file"
         )
     return known[name]
+
+
+def is_file_name(model: str | os.PathLike[str]) -> bool:
+    """Whether a model is named by a file rather than by its name."""
+    text = os.fspath(model)
+    return Path(text).suffix in (".onnx", ".json") or os.sep in text

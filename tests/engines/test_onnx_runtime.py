@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from graphs import save
+from lightwell import Restorer
+from lightwell.engines import DEVICES, cores
+from lightwell.engines.onnx_runtime import OnnxRuntime, providers
 from lightwell.errors import DeviceError, WeightsError
-from lightwell.session import DEVICES, Session, cores, providers
 
 
 @pytest.fixture(scope="module")
@@ -18,56 +20,59 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("shape", [(1, 3, 1, 1), (1, 3, 7, 13), (3, 3, 5, 4)])
 def test_any_size_and_batch(folder: Path, shape: tuple[int, ...]) -> None:
-    session = Session(save(folder / "gamma.onnx", "gamma"), "cpu")
+    session = OnnxRuntime(save(folder / "gamma.onnx", "gamma"), "cpu")
     low = np.random.default_rng(0).random(shape, np.float32)
-    np.testing.assert_allclose(session(low), np.sqrt(low), atol=1e-6)
+    np.testing.assert_allclose(session({"low": low})["restored"], np.sqrt(low), atol=1e-6)
 
 
 def test_calls_from_many_threads_do_not_mix(folder: Path) -> None:
-    session = Session(save(folder / "exposure.onnx", "exposure"), "cpu", threads=1)
+    session = OnnxRuntime(save(folder / "exposure.onnx", "exposure"), "cpu", threads=1)
     inputs = [np.random.default_rng(k).random((1, 3, 20 + k, 30), np.float32) for k in range(16)]
     with ThreadPoolExecutor(8) as pool:
-        for low, restored in zip(inputs, pool.map(session, inputs), strict=True):
+        for low, restored in zip(inputs, pool.map(lambda low: session({"low": low})["restored"], inputs), strict=True):
             np.testing.assert_allclose(restored, low * (0.5 / low.mean()), rtol=1e-4)
 
 
 def test_the_cpu_is_always_there_and_auto_takes_something(folder: Path) -> None:
     assert "cpu" in providers()
     path = save(folder / "identity.onnx", "identity")
-    assert Session(path, "cpu").device == "cpu"
-    assert Session(path).device in DEVICES
+    assert OnnxRuntime(path, "cpu").device == "cpu"
+    assert OnnxRuntime(path).device in DEVICES
     assert cores() >= 1
 
 
 def test_a_device_that_is_not_there_says_what_to_install(folder: Path) -> None:
-    missing = next(device for device in DEVICES if device not in providers())
-    with pytest.raises(DeviceError, match=r"install onnxruntime.*--device cpu"):
-        Session(save(folder / "identity.onnx", "identity"), missing)  # type: ignore[arg-type]
+    missing = next(device for device in DEVICES if device not in ("auto", *providers()))
+    with pytest.raises(DeviceError, match=r"install onnxruntime.*devices.*cpu"):
+        OnnxRuntime(save(folder / "identity.onnx", "identity"), missing)  # type: ignore[arg-type]
 
 
 def test_wrong_settings_are_refused(folder: Path) -> None:
     path = save(folder / "identity.onnx", "identity")
     with pytest.raises(ValueError, match="device is one of auto, cpu"):
-        Session(path, "tpu")  # type: ignore[arg-type]
+        OnnxRuntime(path, "tpu")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="threads is at least 1"):
-        Session(path, threads=0)
+        OnnxRuntime(path, threads=0)
 
 
 def test_files_that_are_no_models_get_one_line(folder: Path) -> None:
     with pytest.raises(WeightsError, match="there is no model file"):
-        Session(folder / "none.onnx")
+        OnnxRuntime(folder / "none.onnx")
     broken = folder / "broken.onnx"
     broken.write_bytes(b"not a graph")
     with pytest.raises(WeightsError, match="cannot be loaded") as caught:
-        Session(broken)
+        OnnxRuntime(broken)
     assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_restoring_model_is_refused(folder: Path) -> None:
     with pytest.raises(WeightsError, match="one float32 input"):
-        Session(save(folder / "two.onnx", "two-inputs"))
+        Restorer(save(folder / "two.onnx", "two-inputs"))
+    with pytest.raises(WeightsError, match="turned"):
+        Restorer(save(folder / "smaller.onnx", "smaller"))(np.ones((4, 4, 3), np.float32))
 
 
-def test_outputs_that_are_no_picture_are_refused(folder: Path) -> None:
+def test_values_that_are_no_numbers_are_refused(folder: Path) -> None:
     low = np.ones((1, 3, 4, 4), np.float32)
     with pytest.raises(WeightsError, match="no numbers"):
-        Session(save(folder / "nan.onnx", "nan"), "cpu")(low)
-    with pytest.raises(WeightsError, match="turned"):
-        Session(save(folder / "smaller.onnx", "smaller"), "cpu")(low)
+        OnnxRuntime(save(folder / "nan.onnx", "nan"), "cpu")({"low": low})

@@ -17,7 +17,7 @@ from graphs import save
 from lightwell import Picture, Restorer
 from lightwell.color import linear_to_srgb, rgb_profile, srgb_to_linear
 from lightwell.errors import PictureError, WeightsError
-from lightwell.restorer import parse_bytes
+from lightwell.restoring.restorer import parse_bytes
 from profiles import build, gamma_curve, srgb_curve
 
 

@@ -1,0 +1,130 @@
+"""Pictures of any size in overlapping tiles, in memory that does not grow with the picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lightwell.restoring.grids import Box, Floats, Load
+
+__all__ = ["Piecewise", "Progress", "Store", "fits_whole", "in_tiles", "largest_piece", "tiles_of"]
+
+Store = Callable[[Box, Floats], None]
+Piecewise = Callable[[Floats, Box], Floats]
+Progress = Callable[[float], None]
+
+# A piece may be twice as long as a tile where it is narrow: what a transform takes goes with the sides, not the area.
+_LONGEST = 2
+
+
+def fits_whole(size: tuple[int, int], tile: int) -> bool:
+    """Whether a picture needs no cutting: it has no more pixels than one tile, and is no longer than two."""
+    return size[0] * size[1] <= tile * tile and max(size) <= _LONGEST * tile
+
+
+def largest_piece(size: tuple[int, int], tile: int | None) -> tuple[int, int]:
+    """Height and width of the largest piece of a picture that goes through the network at once."""
+    if tile is None or fits_whole(size, tile):
+        return size
+    return min(size[0], tile), min(size[1], tile)
+
+
+def tiles_of(size: tuple[int, int], tile: int, overlap: int) -> int:
+    """How many tiles a picture is cut into."""
+    return len(_spans(size[0], tile, overlap)) * len(_spans(size[1], tile, overlap))
+
+
+def in_tiles(
+    load: Load,
+    store: Store,
+    size: tuple[int, int],
+    restore: Piecewise,
+    *,
+    tile: int | None,
+    overlap: int,
+    progress: Progress | None = None,
+) -> None:
+    """Restore a picture piece by piece; one that fits a tile goes whole.
+
+    Besides what the caller holds, this needs a tile's worth of memory and one band of tiles across the picture's
+    shorter side.
+
+    Args:
+        load: gives the picture's rows and columns as ``(h, w, C)`` in [0, 1].
+        store: takes finished parts, each pixel once.
+        size: the picture's height and width.
+        restore: ``(h, w, C)`` and where it lies, to ``(h, w, C)``.
+        tile: the side of a tile in pixels; None restores the picture whole whatever its size.
+        overlap: pixels that neighbouring tiles have in common at least, above 0 and below the tile's side.
+        progress: told the share that is done, in [0, 1], after each piece.
+    """
+    height, width = size
+    if tile is None or fits_whole(size, tile):
+        box = Box(0, height, 0, width)
+        store(box, restore(load(slice(0, height), slice(0, width)), box))
+        if progress:
+            progress(1.0)
+        return
+
+    # Bands go across the shorter side; `band` runs along the longer one.
+    upright = height >= width
+    bands = _spans(max(size), tile, overlap)
+    pieces = _spans(min(size), tile, overlap)
+    done, steps = 0, len(bands) * len(pieces)
+    pending: Floats | None = None
+    for k, (start, stop) in enumerate(bands):
+        held: Floats | None = None
+        fade_along = _fade(bands, k, overlap)
+        for j, (left, right) in enumerate(pieces):
+            box = Box(start, stop, left, right) if upright else Box(left, right, start, stop)
+            piece = restore(load(slice(box.top, box.bottom), slice(box.left, box.right)), box)
+            piece = piece if upright else piece.transpose(1, 0, 2)
+            piece = piece * (fade_along[:, None, None] * _fade(pieces, j, overlap)[:, None])
+            if held is None:
+                held = np.zeros((stop - start, min(size), piece.shape[2]), np.float32)
+                if pending is not None:
+                    held[: len(pending)] = pending
+            held[:, left:right] += piece
+            done += 1
+            if progress:
+                progress(done / steps)
+        assert held is not None
+        end = bands[k + 1][0] if k + 1 < len(bands) else max(size)
+        finished = held[: end - start]
+        if upright:
+            store(Box(start, end, 0, width), finished)
+        else:
+            store(Box(0, height, start, end), finished.transpose(1, 0, 2))
+        pending = held[end - start :].copy()
+
+
+def _spans(length: int, tile: int, overlap: int) -> list[tuple[int, int]]:
+    """Overlapping spans that cover a side; all have one length, so that the network sees one shape."""
+    if length <= tile:
+        return [(0, length)]
+    count = math.ceil((length - overlap) / (tile - overlap))
+    starts = [round(k * (length - tile) / (count - 1)) for k in range(count)]
+    return [(start, start + tile) for start in starts]
+
+
+def _fade(spans: list[tuple[int, int]], k: int, width: int) -> Floats:
+    """The weights of one span; those of all spans add up to one everywhere.
+
+    A raised cosine of this width leads over in the middle of what two neighbours share.
+    """
+    start, stop = spans[k]
+    weights = np.ones(stop - start, np.float32)
+    at = np.arange(stop - start)
+    if k > 0:
+        weights = weights * _rise(at, (spans[k - 1][1] - start) / 2, width)
+    if k + 1 < len(spans):
+        weights = weights * (1 - _rise(at, (spans[k + 1][0] - start + stop - start) / 2, width))
+    return weights
+
+
+def _rise(at: NDArray[np.int_], middle: float, width: int) -> Floats:
+    phase = np.clip((at + 0.5 - middle) / width + 0.5, 0, 1)
+    return (0.5 - 0.5 * np.cos(np.pi * phase)).astype(np.float32)
