@@ -13,7 +13,7 @@ from importlib.resources import files
 
 from lightwell.errors import DataError
 
-__all__ = ["LOL_V1_SPLITS", "lol_v1_split", "refuse_overlap"]
+__all__ = ["LOL_V1_SPLITS", "held_out_photographs", "lol_v1_split", "refuse_overlap"]
 
 LOL_V1_SPLITS = ("train", "val_seen", "val_unseen", "eval15")
 
@@ -30,6 +30,12 @@ def lol_v1_split(split: str) -> list[str]:
     if split not in LOL_V1_SPLITS:
         raise DataError(f"there is no split {split!r}: choose one of {', '.join(LOL_V1_SPLITS)}")
     names: list[str] = json.loads(files("lightwell.data").joinpath("lol_v1_splits.json").read_text())[split]
+    return names
+
+
+def held_out_photographs() -> list[str]:
+    """Names (file stems) of the forty photographs of the Berkeley segmentation set that no model is trained on."""
+    names: list[str] = json.loads(files("lightwell.data").joinpath("photograph_splits.json").read_text())["held_out"]
     return names
 
 
