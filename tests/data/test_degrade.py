@@ -32,6 +32,7 @@ def shots(n: int = 1, **given: object) -> Shots:
         read=torch.zeros(n),
         quality=torch.zeros(n, dtype=torch.int32),
         seed=torch.arange(n),
+        hard=torch.zeros(n),
     )
     return replace(still, **given)  # type: ignore[arg-type]
 

@@ -51,6 +51,7 @@ class Shots:
         read: ``(N,)`` standard deviation of the read noise in linear light.
         quality: ``(N,)`` JPEG quality, 0 for none.
         seed: ``(N,)`` seed of the noise.
+        hard: ``(N,)`` hardness of the light: what lies in shadow is darkened by this power of its smoothed luminance.
     """
 
     ev: Tensor
@@ -64,6 +65,7 @@ class Shots:
     read: Tensor
     quality: Tensor
     seed: Tensor
+    hard: Tensor
 
     def take(self, index: Tensor) -> Shots:
         """Some of the shots."""
@@ -91,6 +93,8 @@ class Degradation:
         defocus_chance: share of pictures out of focus.
         quality: JPEG quality, uniform.
         jpeg_chance: share of pictures that went through JPEG.
+        hard: largest hardness of the light, as against the light or beside a window: shadows deepen, lights stay.
+        hard_chance: share of pictures in hard light.
     """
 
     ev: tuple[float, float] = (-6.0, 0.0)
@@ -108,6 +112,8 @@ class Degradation:
     defocus_chance: float = 0.1
     quality: tuple[int, int] = (60, 98)
     jpeg_chance: float = 0.3
+    hard: float = 1.3
+    hard_chance: float = 0.0
 
     def sample(self, n: int, generator: torch.Generator) -> Shots:
         """The circumstances of ``n`` shots, from a CPU generator."""
@@ -138,6 +144,7 @@ class Degradation:
             read=log_uniform(*self.read),
             quality=uniform(self.quality[0], self.quality[1] + 1).int() * happens(self.jpeg_chance),
             seed=torch.randint(2**62, (n,), generator=generator),
+            hard=uniform(0, self.hard) * happens(self.hard_chance),
         )
 
 
@@ -163,7 +170,7 @@ def degrade(target: Tensor, shots: Shots) -> Tensor:
     """
     white = ((target.amin(1, keepdim=True) - 0.9) / 0.1).clamp(0, 1)
     linear = to_linear(target) * (1 + (_per_picture(shots.lights, target) - 1) * white)
-    linear = _blur(linear, shots)
+    linear = _harden(_blur(linear, shots), shots.hard)
     shade = F.interpolate(shots.shade[:, None].to(target), target.shape[-2:], mode="bicubic").clamp_max(0)
     linear = linear * torch.exp2(shade) * _per_picture(torch.exp2(shots.ev[:, None] + shots.cast), target)
     sigma = (_per_picture(shots.shot, target) * linear + _per_picture(shots.read.square(), target)).sqrt()
@@ -186,6 +193,19 @@ def _noise(like: Tensor, seeds: Tensor) -> Tensor:
     for picture, seed in zip(noise, seeds.tolist(), strict=True):
         picture.normal_(generator=torch.Generator(like.device).manual_seed(seed))
     return noise
+
+
+def _harden(linear: Tensor, hard: Tensor) -> Tensor:
+    """Darkens what lies in shadow: light multiplied by a power of the luminance around it, at most 1."""
+    if not hard.any():
+        return linear
+    luma = torch.tensor([0.2126, 0.7152, 0.0722]).to(linear)[None, :, None, None]
+    around = (linear.clamp(0, 1) * luma).sum(1, keepdim=True)
+    reach = max(linear.shape[-2:]) // 48
+    for _ in range(3):
+        around = F.avg_pool2d(F.pad(around, (reach,) * 4, mode="replicate"), 2 * reach + 1, 1)
+    around = (around / around.amax((2, 3), keepdim=True).clamp_min(1e-6)).clamp_min(2e-3)
+    return linear * around ** _per_picture(hard, linear)
 
 
 def _blur(linear: Tensor, shots: Shots) -> Tensor:

@@ -29,6 +29,8 @@ class View:
             pixels, which keeps the noise of the full size at the cost of aliasing.
         weight: how often this view is drawn, relative to the stage's others.
         upright: False also stands pictures on their heads and turns square ones to their sides; all are mirrored.
+        shaped: with ``zoom``, cut parts of the shape of ``size``, as large as fit times the fraction, so that nothing
+            is squeezed; pictures of another shape lose some of their sides.
     """
 
     size: tuple[int, int]
@@ -37,18 +39,20 @@ class View:
     sampling: Literal["area", "nearest"] = "area"
     weight: float = 1.0
     upright: bool = True
+    shaped: bool = False
 
 
 class PictureStore:
     """Pictures of any sizes as one tensor on one device, so that a batch is cut out of them in one operation.
 
     Args:
-        pictures: ``(H, W, C)`` uint8 tensors, all of one C.
+        pictures: ``(H, W, C)`` tensors, all of one C and type: uint8, or floats that are given out as they are.
         device: where they are kept.
     """
 
     def __init__(self, pictures: Sequence[Tensor], device: torch.device | str = "cpu") -> None:
         self.pixels = torch.cat([picture.flatten(0, 1) for picture in pictures]).to(device)
+        self.white = 1 if self.pixels.is_floating_point() else 255
         self.sizes = torch.tensor([picture.shape[:2] for picture in pictures])
         self.starts = self.sizes.prod(1).cumsum(0) - self.sizes.prod(1)
 
@@ -61,7 +65,7 @@ class PictureStore:
             draws: ``(N, DRAWS)`` in [0, 1): the randomness, on the CPU.
 
         Returns:
-            Float tensor ``(N, C, *view.size)`` in [0, 1] on the store's device.
+            Float tensor ``(N, C, *view.size)``, of uint8 pictures in [0, 1], on the store's device.
         """
         size = torch.tensor(view.size)
         pictures = self.sizes[index]
@@ -69,7 +73,8 @@ class PictureStore:
             boxes = torch.minimum(size, pictures)
         else:
             zoom = view.zoom[0] + (view.zoom[1] - view.zoom[0]) * draws[:, :1]
-            boxes = (pictures * zoom).round().long().clamp_min(8).minimum(pictures)
+            whole = size * (pictures / size).amin(1, keepdim=True) if view.shaped else pictures
+            boxes = (whole * zoom).round().long().clamp_min(8).minimum(pictures)
         corners = (draws[:, 1:3] * (pictures - boxes + 1)).long().minimum(pictures - boxes)
         if view.sampling == "nearest" or (boxes == size).all():
             rows, columns = (
@@ -77,7 +82,7 @@ class PictureStore:
                 for axis in (0, 1)
             )
             places = self.starts[index, None, None] + rows[:, :, None] * pictures[:, 1, None, None] + columns[:, None]
-            parts = self.pixels[places.to(self.pixels.device)].permute(0, 3, 1, 2).float() / 255
+            parts = self.pixels[places.to(self.pixels.device)].permute(0, 3, 1, 2).float() / self.white
         else:
             cuts = zip(index.tolist(), corners.tolist(), boxes.tolist(), strict=True)
             parts = torch.cat([self._reduced(*cut, view.size) for cut in cuts])
@@ -94,7 +99,7 @@ class PictureStore:
         start, (height, width) = int(self.starts[picture]), self.sizes[picture].tolist()
         part = self.pixels[start : start + height * width].view(height, width, -1)
         part = part[corner[0] : corner[0] + box[0], corner[1] : corner[1] + box[1]]
-        return F.interpolate(part.permute(2, 0, 1)[None].float() / 255, size, mode="area")
+        return F.interpolate(part.permute(2, 0, 1)[None].float() / self.white, size, mode="area")
 
 
 def _nearest(box: Tensor, size: int, phase: Tensor) -> Tensor:

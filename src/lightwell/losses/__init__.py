@@ -17,12 +17,13 @@ from lightwell.losses.distribution import histogram, kl_elements, kl_histogram
 from lightwell.losses.edge import edge
 from lightwell.losses.features import feature_matching, lpips, perceptual
 from lightwell.losses.frequency import frequency
-from lightwell.losses.pixel import charbonnier, guide, l1, l2, log_mse, region_l1
+from lightwell.losses.pixel import cell_l1, charbonnier, guide, l1, l2, log_mse, region_l1
 from lightwell.losses.ssim import ssim
 
 __all__ = [
     "LOSSES",
     "Loss",
+    "cell_l1",
     "charbonnier",
     "color_angle",
     "criticism",
@@ -49,6 +50,7 @@ LOSSES: dict[str, Callable[..., Tensor]] = {
     "l2": l2,
     "charbonnier": charbonnier,
     "region_l1": region_l1,
+    "cell_l1": cell_l1,
     "log_mse": log_mse,
     "color_angle": color_angle,
     "hue": hue,

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["charbonnier", "guide", "l1", "l2", "log_mse", "region_l1"]
+__all__ = ["cell_l1", "charbonnier", "guide", "l1", "l2", "log_mse", "region_l1"]
 
 
 def l1(restored: Tensor, target: Tensor) -> Tensor:
@@ -34,6 +34,11 @@ def region_l1(restored: Tensor, target: Tensor, side: int = 32) -> Tensor:
     """L1 of the means of regions of ``side`` x ``side`` pixels: exposure and colour, not texture."""
     error = F.avg_pool2d(restored - target, min(side, *restored.shape[-2:]), ceil_mode=True, count_include_pad=False)
     return error.abs().mean()
+
+
+def cell_l1(restored: Tensor, target: Tensor) -> Tensor:
+    """L1 of the means of 8 x 8 pixels: :func:`region_l1` for thumbnails."""
+    return region_l1(restored, target, 8)
 
 
 def log_mse(restored: Tensor, target: Tensor, floor: float = 1e-4) -> Tensor:

@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from lightwell.data.degrade import degrade, expose
+from lightwell.data.degrade import degrade
 from lightwell.data.folders import find_pictures
-from lightwell.data.paired import load_pair, load_picture
+from lightwell.data.paired import load_picture
 from lightwell.data.public import find_set
 from lightwell.data.views import DRAWS, PictureStore, View
 from lightwell.errors import RecipeError
 from lightwell.training.recipe import Batch, Recipe
+from lightwell.training.tasks import TASKS
 
 __all__ = ["Batches"]
 
@@ -55,7 +56,9 @@ class Batches(Dataset[Batch]):
         sets = [find_set(recipe.data, name) for name in recipe.pairs]
         self.counts = torch.tensor([len(pairs) for pairs in sets])
         self.shares = torch.tensor(list(recipe.pairs.values()), dtype=torch.float64)
-        self.pairs = _Source([pair for pairs in sets for pair in pairs], load_pair, recipe.memory * 1e9)
+        self.task = TASKS[recipe.task]
+        self.steady = torch.tensor([name in recipe.steady for name in recipe.pairs])
+        self.pairs = _Source([pair for pairs in sets for pair in pairs], self.task.load, recipe.memory * 1e9)
         wanted = any(stage.synthetic or stage.references for stage in recipe.stages)
         photographs = find_pictures(recipe.data / recipe.photographs).values() if wanted else ()
         self.photographs = _Source(list(photographs), load_picture, recipe.memory * 1e9 - self.pairs.size)
@@ -77,12 +80,16 @@ class Batches(Dataset[Batch]):
         draws = torch.rand(n, DRAWS, generator=generator)
         stops = torch.randn(n, generator=generator).clamp(-3, 3) * stage.exposure
         shots = recipe.degradation.sample(n, generator)
+        tints = torch.randn(n, 3, generator=generator).clamp(-3, 3) * stage.tint
+        fixed = self.steady[group]
+        stops, tints = stops.masked_fill(fixed, 0), tints.masked_fill(fixed[:, None], 0)
 
         mine = torch.arange(n) % self.world == self.rank
         parts = []
         if len(real := (mine & ~synthetic).nonzero()[:, 0]):
-            low, target = self.pairs.cut(pair[real], view, draws[real]).chunk(2, 1)
-            parts.append((expose(low, stops[real]), target))
+            cut = self.pairs.cut(pair[real], view, draws[real])
+            low, target = cut[:, : self.task.planes], cut[:, self.task.planes :]
+            parts.append(self.task.move(low, target, stops[real], tints[real]))
         if len(made := (mine & synthetic).nonzero()[:, 0]):
             # A good photograph has no noise to keep, and its aliasing would be taught as detail.
             good = self.photographs.cut(photograph[made], replace(view, sampling="area"), draws[made])

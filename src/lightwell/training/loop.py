@@ -43,6 +43,7 @@ from lightwell.training.batches import Batches
 from lightwell.training.checkpoint import load_state, save_state
 from lightwell.training.logging import Log
 from lightwell.training.recipe import Batch, Nets, Recipe, Stage
+from lightwell.training.tasks import TASKS
 
 __all__ = ["Progress", "Run", "learning_rate", "prefetched", "train"]
 
@@ -242,12 +243,19 @@ class Run:
         self._learning = learns
 
     @torch.no_grad()
-    def restore(self, low: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """What the averaged weights make of a whole picture, ``(H, W, 3)``."""
-        x = torch.from_numpy(low).to(self.device).permute(2, 0, 1)[None].float() / 255
-        levels = (self.average(x)[0].clamp(0, 1) * 255).round().byte()
-        restored: NDArray[np.uint8] = levels.permute(1, 2, 0).cpu().numpy()
-        return restored
+    def restore(self, low: Tensor) -> NDArray[np.uint8]:
+        """What the averaged weights make of a whole input, ``(H, W, planes)``, uint8 or floats."""
+        x = low.to(self.device).permute(2, 0, 1)[None]
+        x = x.float() if x.is_floating_point() else x.float() / 255
+        return _levels(self.average(x)[0].permute(1, 2, 0))
+
+
+def _levels(picture: Tensor) -> NDArray[np.uint8]:
+    """A picture, uint8 or floats in [0, 1], in 8 bits."""
+    if picture.is_floating_point():
+        picture = (picture.float().clamp(0, 1) * 255).round().byte()
+    levels: NDArray[np.uint8] = picture.cpu().numpy()
+    return levels
 
 
 def _average_over_processes(tensors: Sequence[Tensor]) -> None:
@@ -349,15 +357,17 @@ def _columns(recipe: Recipe) -> list[str]:
 
 def _validate(run: Run, held_out: dict[str, list[Pair]], log: Log) -> dict[str, float]:
     """Mean PSNR of every set under the protocol "strict", and pictures of the first scenes of each."""
+    task = TASKS[run.recipe.task]
     scores, shown = {}, []
     for name, pairs in held_out.items():
         values = []
         for number, pair in enumerate(pairs):
-            low, target = np.split(load_pair(pair).numpy(), 2, axis=2)
+            whole = task.judged(pair)
+            low, target = whole[..., : task.planes], _levels(whole[..., task.planes :])
             restored = run.restore(low)
             values.append(psnr(*PROTOCOLS["strict"].prepare(restored, target)))
             if number < max(_SCENES_SHOWN // len(held_out), 1):
-                shown.append((low, restored, target))
+                shown.append((_levels(low[..., :3]), restored, target))
         scores[name] = sum(values) / len(values)
     if shown:
         log.show(run.step, shown)

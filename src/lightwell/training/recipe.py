@@ -17,6 +17,7 @@ from lightwell.data.degrade import Degradation
 from lightwell.data.views import View
 from lightwell.errors import RecipeError
 from lightwell.losses import LOSSES
+from lightwell.training.tasks import TASKS
 
 __all__ = ["Batch", "Nets", "Objective", "Recipe", "Stage", "Turn", "override", "refuse_unknown", "restoration"]
 
@@ -97,6 +98,7 @@ class Stage:
         warmup: steps over which the learning rate rises from zero.
         synthetic: share of each batch that is made from good photographs by ``degradation``.
         exposure: standard deviation in stops of the shift of a real dark picture's exposure, cut at three.
+        tint: the same for single channels, on top; tasks on 8-bit pictures leave it out.
         references: whether batches bring good photographs of other scenes along.
         turns: what learns from what.
 
@@ -114,6 +116,7 @@ class Stage:
     warmup: int = 100
     synthetic: float = 0.0
     exposure: float = 0.4
+    tint: float = 0.0
     references: bool = False
     turns: tuple[Turn, ...] = (Turn(),)
 
@@ -135,6 +138,8 @@ class Recipe:
         stages: run one after the other.
         data: folder that holds the sets.
         pairs: sets of real pairs, named as for ``lightwell.data.public.find_set``, and their shares in a batch.
+        task: what the network is given and is to give, one of ``lightwell.training.tasks.TASKS``.
+        steady: sets of ``pairs`` whose exposure is not shifted: their dark pictures were made, or are not dark.
         photographs: folder in ``data`` of good photographs, to degrade or as references.
         held_out: sets to validate on; the weights that do best on average over the sets are kept.
         allow_overlap: go on when ``held_out`` shares pictures with ``pairs``.
@@ -162,6 +167,8 @@ class Recipe:
     stages: tuple[Stage, ...]
     data: Path = Path("data")
     pairs: dict[str, float] = field(default_factory=lambda: {"lol_v1:train": 1.0})
+    task: str = "restoration"
+    steady: tuple[str, ...] = ()
     photographs: str = "photographs"
     held_out: tuple[str, ...] = ("lol_v1:val_seen", "lol_v1:val_unseen")
     allow_overlap: bool = False
@@ -185,6 +192,11 @@ class Recipe:
     def __post_init__(self) -> None:
         if not self.stages:
             raise RecipeError(f"recipe {self.name!r} needs at least one stage")
+        refuse_unknown("task", self.task, TASKS)
+        for name in self.steady:
+            refuse_unknown("set of pairs", name, self.pairs)
+        if self.task != "restoration" and any(stage.synthetic or stage.references for stage in self.stages):
+            raise RecipeError(f"the task {self.task} takes pairs only: make them with lightwell degrade --pairs")
         if self.precision not in ("float32", "bfloat16"):
             raise RecipeError(f"precision is float32 or bfloat16, not {self.precision!r}")
 

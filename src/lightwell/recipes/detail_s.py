@@ -1,0 +1,41 @@
+"""detail-s, the detail of ``lightwell-s``: noise and shake taken out of lit pictures.
+
+    lightwell degrade ~/sets/photographs -o ~/sets/shaken --pairs --copies 6 --seed 11 --shaken 0.5
+    lightwell train detail-s --set data=~/sets
+
+Pictures are lit by their targets' own thumbnails, so small crops at full size are enough and no step is spent on light.
+"""
+
+from __future__ import annotations
+
+from lightwell.data.views import View
+from lightwell.training.recipe import Recipe, Stage
+
+_LOSSES = {"l1": 1.0, "ssim": 0.1, "log_mse": 0.01}
+_VIEWS = (View((128, 128), batch=4, upright=False),)
+
+recipe = Recipe(
+    name="detail-s",
+    model="detail-s",
+    task="detail",
+    pairs={"lol_v1:train": 0.5, "shaken": 0.43, "good": 0.07},
+    validate_every=500,
+    save_every=250,
+    clip=0.5,
+    ema=0.998,
+    memory=12.0,
+    stages=(
+        Stage(
+            "hold",
+            steps=1800,
+            views=_VIEWS,
+            losses=_LOSSES,
+            lr=6e-4,
+            exposure=0.2,
+            tint=0.05,
+        ),
+        Stage(
+            "fall", steps=4200, views=_VIEWS, losses=_LOSSES, lr=6e-4, lr_end=1e-6, warmup=0, exposure=0.2, tint=0.05
+        ),
+    ),
+)

@@ -1,0 +1,43 @@
+"""light-s, the light of the default ``lightwell-s``: LOL v1, photographs as they are and photographs darkened.
+
+    lightwell degrade ~/sets/photographs -o ~/sets/night --pairs --copies 8 --seed 1
+    lightwell train light-s --set data=~/sets
+
+`~/sets` holds `lol_v1` (with `our485` and `eval15`) and `photographs`: any few hundred good photographs. `night` holds
+their darkened copies, made at full size: noise, shake, shade and hard light are reduced with the picture.
+
+A thumbnail's step is cheap, and light is most of what a restored picture is judged by, so steps are many. A good
+photograph is to stay as it is: a fifth of each batch are pictures that are their own targets.
+"""
+
+from __future__ import annotations
+
+from lightwell.data.views import View
+from lightwell.training.recipe import Recipe, Stage
+
+_LOSSES = {"l1": 1.0, "cell_l1": 0.5, "log_mse": 0.1}
+_VIEWS = (View((32, 48), batch=32, zoom=(0.6, 1.0), shaped=True),)
+
+recipe = Recipe(
+    name="light-s",
+    model="light-s",
+    task="light",
+    pairs={"lol_v1:train": 0.37, "night": 0.41, "good": 0.22},
+    steady=("night", "good"),
+    validate_every=500,
+    save_every=500,
+    stages=(
+        Stage(
+            "hold",
+            steps=2250,
+            views=_VIEWS,
+            losses=_LOSSES,
+            lr=1.5e-3,
+            exposure=0.5,
+            tint=0.05,
+        ),
+        Stage(
+            "fall", steps=5250, views=_VIEWS, losses=_LOSSES, lr=1.5e-3, lr_end=1e-6, warmup=0, exposure=0.5, tint=0.05
+        ),
+    ),
+)

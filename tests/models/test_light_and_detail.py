@@ -1,0 +1,90 @@
+"""The two networks of light, then detail; zero-initialised layers are randomised where they would hide the rest."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from lightwell.models.darkir import DarkIRConfig, DecoderBlock, EncoderBlock
+from lightwell.models.light_and_detail import Detail, Light, normalise
+
+TINY = DarkIRConfig(width=4, enc_blk_nums=(1, 1, 1), dec_blk_nums=(1, 1, 1), dilations=(1, 4))
+
+
+def randomised(net: nn.Module, seed: int = 0, size: float = 0.2) -> nn.Module:
+    torch.manual_seed(seed)
+    for module in net.modules():
+        if isinstance(module, EncoderBlock | DecoderBlock):
+            nn.init.normal_(module.beta, 0, size)
+            nn.init.normal_(module.gamma, 0, size)
+    nn.init.normal_(net.ending.weight, 0, size)  # type: ignore[union-attr, arg-type]
+    return net.eval()
+
+
+def test_the_same_scene_at_any_exposure_looks_alike() -> None:
+    scene = torch.rand(1, 3, 16, 24)
+    bright, stops = normalise(scene * 0.8)
+    dark, more = normalise(scene * 0.1)
+    # The dark one's mean is above the floor of 0.002 by 25 times, so it is moved by 4 % less.
+    torch.testing.assert_close(dark, bright, rtol=0.06, atol=0.03)
+    assert float((more - stops).mean() * 4) == pytest.approx(3, abs=0.06)  # eight times as dark: three stops
+
+
+def test_normalised_values_by_hand() -> None:
+    bent, stops = normalise(torch.tensor([0.104, 0.312]).reshape(1, 1, 1, 2).expand(1, 3, 1, 2))
+    # The mean is 0.208, so the gain is 0.42 / 0.21 = 2: one stop, a quarter of it 0.25.
+    torch.testing.assert_close(bent[0, 0, 0], torch.tensor([0.208, 0.624]))
+    torch.testing.assert_close(stops, torch.full((1, 1, 1, 2), 0.25))
+    (bent, _) = normalise(torch.tensor([0.0, 0.416]).reshape(1, 1, 1, 2))
+    torch.testing.assert_close(bent[0, 0, 0], torch.tensor([0.0, 0.832]))
+    (bent, _) = normalise(torch.tensor([0.0, 0.0, 0.0, 0.832]).reshape(1, 1, 1, 4))
+    torch.testing.assert_close(bent[0, 0, 0, 3], torch.tensor(2 - 1 / 1.664))
+
+
+def test_fresh_networks_change_nothing() -> None:
+    thumbnail = torch.rand(2, 3, 13, 21)
+    bent, _ = normalise(thumbnail)
+    keep = torch.tensor(-4.0).sigmoid()
+    torch.testing.assert_close(Light()(thumbnail), bent + keep * (thumbnail - bent))
+    lit = torch.rand(2, 4, 13, 21)
+    torch.testing.assert_close(Detail()(lit), lit[:, :3], rtol=0, atol=0)
+
+
+def test_what_the_light_keeps_stays_as_it_was() -> None:
+    net = randomised(Light(TINY))
+    with torch.no_grad():
+        net.ending.weight[-1] = 0  # type: ignore[union-attr, index]
+        net.ending.bias[-1] = 30.0  # type: ignore[union-attr, index]
+    thumbnail = torch.rand(1, 3, 16, 24)
+    torch.testing.assert_close(net(thumbnail), thumbnail, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("net", "planes"), [(Light(TINY), 3), (Detail(TINY), 4)])
+@pytest.mark.parametrize("size", [(1, 1), (1, 48), (7, 5), (32, 48), (33, 17)])
+def test_any_size_comes_back_and_every_parameter_learns(net: nn.Module, planes: int, size: tuple[int, int]) -> None:
+    randomised(net)
+    x = torch.rand(2, planes, *size)
+    net.zero_grad()
+    out = net(x)
+    out.square().mean().backward()
+    assert out.shape == (2, 3, *size)
+    assert torch.isfinite(out).all()
+    assert all(torch.isfinite(p.grad).all() for p in net.parameters() if p.grad is not None)
+    if min(size) > 16:
+        silent = [name for name, p in net.named_parameters() if p.grad is None or not p.grad.abs().max() > 0]
+        assert silent == []
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_black_and_white_give_numbers(value: float) -> None:
+    assert torch.isfinite(randomised(Light(TINY))(torch.full((1, 3, 32, 48), value))).all()
+
+
+def test_a_fresh_enlargement_draws_no_grid() -> None:
+    """The four phases of each enlargement start equal, so an even surface stays even in 2 x 2 cells."""
+    net = Detail(TINY)
+    for up in net.ups:
+        features = torch.rand(1, up[0].in_channels, 1, 1).expand(1, -1, 4, 4)  # type: ignore[index]
+        grown = up(features)
+        torch.testing.assert_close(grown, grown[..., :1, :1].expand_as(grown))
