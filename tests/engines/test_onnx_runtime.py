@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
 from graphs import save
 from lightwell import Restorer
@@ -76,3 +80,42 @@ def test_values_that_are_no_numbers_are_refused(folder: Path) -> None:
     low = np.ones((1, 3, 4, 4), np.float32)
     with pytest.raises(WeightsError, match="no numbers"):
         OnnxRuntime(save(folder / "nan.onnx", "nan"), "cpu")({"low": low})
+
+
+def test_nothing_is_left_in_the_home_and_telemetry_is_off(folder: Path, tmp_path: Path) -> None:
+    """Without its switch onnxruntime keeps a device's id in the user's cache and looks a host up."""
+    graph = save(folder / "identity.onnx", "identity")
+    script = (
+        "import os, sys\n"
+        "from lightwell import Restorer\n"
+        "import numpy as np\n"
+        f"Restorer({str(graph)!r})(np.zeros((4, 4, 3), np.float32))\n"
+        "assert 'onnxruntime' in sys.modules\n"
+        "print(os.environ['ORT_DISABLE_TELEMETRY'])\n"
+    )
+    home = tmp_path / "home"
+    home.mkdir()
+    env = {key: value for key, value in os.environ.items() if key != "ORT_DISABLE_TELEMETRY"}
+    env |= {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "PYTHONDONTWRITEBYTECODE": "1"}
+    ran = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "1"
+    assert list(home.rglob("*")) == []
+
+
+@pytest.mark.parametrize("place", ["up", "absolute", "link"])
+def test_a_graph_reads_no_file_outside_its_folder(tmp_path: Path, place: str) -> None:
+    secret, inside = tmp_path / "secret.bin", tmp_path / "model"
+    secret.write_bytes(np.ones(4, np.float32).tobytes())
+    inside.mkdir()
+    (inside / "link.bin").symlink_to(secret)
+    location = {"up": "../secret.bin", "absolute": str(secret), "link": "link.bin"}[place]
+    weight = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[4], data_location=TensorProto.EXTERNAL)
+    for key, value in (("location", location), ("offset", "0"), ("length", "16")):
+        weight.external_data.add(key=key, value=value)
+    info = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [4]) for name in ("low", "restored")]
+    nodes = [helper.make_node("Add", ["low", "w"], ["restored"])]
+    graph = helper.make_graph(nodes, "g", info[:1], info[1:], [weight])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    (inside / "model.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(WeightsError, match="cannot be loaded"):
+        OnnxRuntime(inside / "model.onnx", "cpu")
