@@ -7,6 +7,7 @@ Each command is a function in a module of its own that imports only typer and th
 from __future__ import annotations
 
 import inspect
+import signal
 import sys
 import warnings
 from collections.abc import Callable
@@ -77,8 +78,14 @@ def _lightwell(
     """
 
 
+def _terminate(number: int, _: object) -> None:
+    sys.exit(128 + number)
+
+
 def main() -> None:
     """Run the command line; an error that a person can mend is one line, without a traceback."""
+    # As an exception, so that what is half written is removed.
+    signal.signal(signal.SIGTERM, _terminate)
     # Pillow's remarks on odd metadata; what is lost is told in our words.
     warnings.filterwarnings("ignore", module="PIL")
     try:
