@@ -180,7 +180,17 @@ def seen(folder: Path, **options: object) -> list[str]:
 
 
 def test_a_walk_goes_in_natural_order_and_past_what_is_hidden(tmp_path: Path) -> None:
-    for name in ("10.png", "9.png", "b/1.png", "a/x/2.png", ".h/3.png", "a/.h/4.png", ".5.png", "a/6.txt", "z.png/7.png"):
+    for name in (
+        "10.png",
+        "9.png",
+        "b/1.png",
+        "a/x/2.png",
+        ".h/3.png",
+        "a/.h/4.png",
+        ".5.png",
+        "a/6.txt",
+        "z.png/7.png",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     assert seen(tmp_path) == ["9.png", "10.png", "a/x/2.png", "b/1.png", "z.png/7.png"]

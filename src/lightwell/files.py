@@ -92,7 +92,7 @@ def _draft(path: Path, replace: bool, like: Path | None) -> Iterator[IO[bytes]]:
 def _take_name(draft: Path, final: Path) -> None:
     """Gives a file a second name, which nothing must have."""
     try:
-        os.link(draft, final)  # noqa: PTH200  (the name for what happens)
+        os.link(draft, final)
     except FileExistsError:
         raise
     except OSError:  # a file system without second names, such as FAT: an empty file holds the place

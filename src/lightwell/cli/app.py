@@ -6,7 +6,9 @@ Each command is a function in a module of its own that imports only typer and th
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import os
 import signal
 import sys
 import warnings
@@ -17,6 +19,7 @@ import typer
 
 import lightwell
 from lightwell.cli import degrade, detect_eval, doctor, evaluate, export, importing, models, restore, train
+from lightwell.cli.console import worded
 from lightwell.cli.options import flag
 from lightwell.errors import LightwellError
 
@@ -91,7 +94,7 @@ def main() -> None:
     try:
         app()
     except LightwellError as error:
-        sys.exit(f"lightwell: {error}")
+        sys.exit(f"lightwell: {worded(error)}")
     except ModuleNotFoundError as error:
         module = (error.name or "").partition(".")[0]
         if module not in _EXTRAS:
@@ -101,3 +104,14 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+    finally:
+        _end_output()
+
+
+def _end_output() -> None:
+    """What a closed pipe or a full disk did not take was told; Python would tell it once more at its own end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lightwell.cli.console import Voice, printable, worded
 from lightwell.cli.options import flag
 
 if TYPE_CHECKING:
+    from lightwell.jobs.events import Job
+    from lightwell.jobs.run import Tell
     from lightwell.picture import Picture
 
 __all__ = ["degrade"]
@@ -68,51 +71,51 @@ def degrade(
     from lightwell.data.coco import darken_coco
     from lightwell.data.folders import find_pictures
     from lightwell.data.night import learned_night_of, load_degradation, night_of
-    from lightwell.errors import LightwellError
-    from lightwell.picture import read
+    from lightwell.errors import PlanError
+    from lightwell.files import make_folder, whole_file
+    from lightwell.jobs.plan import Request, plan
+    from lightwell.jobs.run import run
+    from lightwell.picture import format_of_name, read
 
+    if Path("-") in inputs:
+        raise typer.BadParameter("degrade reads files and folders, not standard input")
     if (learned is None) != (like is None) or (learned and coco):
         raise typer.BadParameter("--learned and --like go together, without --coco")
     if coco is not None:
         if len(inputs) != 1 or not inputs[0].is_dir() or overwrite:
             raise typer.BadParameter("--coco takes one folder of pictures and makes a new set, without --overwrite")
-        darken_coco(coco, inputs[0], output, seed=seed, count=count, done=(lambda _: None) if quiet else typer.echo)
+        say = (lambda _: None) if quiet else (lambda name: typer.echo(printable(name)))
+        darken_coco(coco, inputs[0], output, seed=seed, count=count, done=say)
         return
     if count is not None:
         raise typer.BadParameter("--count goes with --coco")
 
-    jobs: dict[Path, Path] = {}  # by output
-    for source in inputs:
-        if not source.exists():
-            raise typer.BadParameter(f"{source}: there is no such file; check its name")
-        for path in find_pictures(source).values() if source.is_dir() else [source]:
-            copy = output / (path.relative_to(source) if source.is_dir() else path.name)
-            if copy in jobs:
-                raise typer.BadParameter(f"{jobs[copy]} and {path} would both become {copy}")
-            jobs[copy] = path
-    sources = {os.path.realpath(path) for path in jobs.values()}
-    for copy in jobs:
-        if os.path.realpath(copy) in sources:
-            raise typer.BadParameter(f"{copy} is an input: choose another -o")
-        if copy.exists() and not overwrite:
-            raise typer.BadParameter(f"{copy} exists: choose --overwrite or another -o")
-
+    try:
+        work = plan(map(str, inputs), Request(str(output), into_folder=True, recursive=True, overwrite=overwrite))
+    except PlanError as error:
+        raise typer.BadParameter(worded(error)) from error
+    voice = Voice("made", quiet=quiet)
+    voice.plan(work)
+    if not work.total:
+        raise typer.Exit(2)
     night_of_one: Callable[[Picture, int, str], Picture] = night_of
     if learned is not None and like is not None:
         dark = list(find_pictures(like).values())
         night_of_one = partial(learned_night_of, generator=load_degradation(learned), like=dark)
 
-    failed = False
-    for copy, path in jobs.items():
-        try:
-            night = night_of_one(read(path), seed, path.name)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            notes = night.write(copy)
-        except (LightwellError, OSError) as error:
-            failed = True
-            typer.echo(f"{path}: {error}", err=True)
-            continue
-        if not quiet:
-            typer.echo(f"{path} -> {copy}" + "".join(f" ({note})" for note in notes))
-    if failed:
+    def darken(job: Job, tell: Tell) -> tuple[int, int]:
+        assert job.source is not None
+        assert job.output is not None
+        night = night_of_one(read(job.source), seed, job.source.name)
+        make_folder(job.output.parent)
+        with whole_file(job.output, replace=overwrite, like=job.source) as stream:
+            notes = night.write(stream, format=format_of_name(job.output))
+        for note in notes:
+            tell.note(note)
+        return night.size[1], night.size[0]
+
+    with closing(run(work.jobs(), darken)) as events:
+        voice.run(events, work.total)
+    voice.finish(work.total)
+    if voice.failures:
         raise typer.Exit(1)
