@@ -189,11 +189,11 @@ class Voice:
         if self.verbose:
             self.note(text)
 
-    def finish(self, total: int) -> None:
+    def finish(self) -> None:
         """The sum of it, where there is more than one."""
         if self.quiet or self.as_json:
             return
-        if self.skipped or total + self.failures > 1:
+        if self.skipped or self.successes + self.failures != 1:
             parts = [f"{self.successes} {self.verb}"] if self.successes or not self.failures else []
             parts += [f"{self.skipped} skipped"] if self.skipped else []
             parts += [f"{self.failures} failed"] if self.failures else []

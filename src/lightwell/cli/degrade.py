@@ -116,6 +116,6 @@ def degrade(
 
     with closing(run(work.jobs(), darken)) as events:
         voice.run(events, work.total)
-    voice.finish(work.total)
+    voice.finish()
     if voice.failures:
         raise typer.Exit(1)

@@ -146,7 +146,7 @@ def restore(
         voice.detail(f"model {restorer.model} on {restorer.device}")
         with closing(run(work.jobs(), restoring(restorer, settings, overwrite=overwrite), workers)) as events:
             voice.run(events, work.total)
-    voice.finish(work.total)
+    voice.finish()
     if voice.failures:
         raise typer.Exit(1)
 
