@@ -1,8 +1,8 @@
 """Planning a large batch: ``python benchmarks/plan.py [--names 1000000] [--folders 1]``.
 
 Makes so many empty pictures and outputs for half of them in a temporary folder, then plans ``restore IN -o OUT
---recursive --skip-existing`` in a process of its own, as a batch that goes on does, and prints its time and peak memory.
-Bounds for a million: 30 s and 500 MB.
+--recursive --skip-existing`` in a process of its own, as a batch that goes on does, and prints its time and peak
+memory. Bounds for a million: 30 s and 500 MB.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def _take_name(draft: Path, final: Path) -> None:
     except FileExistsError:
         raise
     except OSError:  # a file system without second names, such as FAT: an empty file holds the place
-        os.close(os.open(final, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+        os.close(os.open(final, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         try:
             os.replace(draft, final)
         except BaseException:

@@ -22,7 +22,7 @@ __all__ = ["degrade"]
 
 
 def degrade(
-    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Good photographs: files or folders.")],
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Good photographs: files or folders.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where copies go; made if missing.")],
     seed: Annotated[int, typer.Option(help="The same seed and file name give the same picture.")] = 0,
     coco: Annotated[
@@ -77,21 +77,21 @@ def degrade(
     from lightwell.jobs.run import run
     from lightwell.picture import format_of_name, read
 
-    if Path("-") in inputs:
+    if "-" in inputs:
         raise typer.BadParameter("degrade reads files and folders, not standard input")
     if (learned is None) != (like is None) or (learned and coco):
         raise typer.BadParameter("--learned and --like go together, without --coco")
     if coco is not None:
-        if len(inputs) != 1 or not inputs[0].is_dir() or overwrite:
+        if len(inputs) != 1 or not inputs[0] or not Path(inputs[0]).is_dir() or overwrite:
             raise typer.BadParameter("--coco takes one folder of pictures and makes a new set, without --overwrite")
         say = (lambda _: None) if quiet else (lambda name: typer.echo(printable(name)))
-        darken_coco(coco, inputs[0], output, seed=seed, count=count, done=say)
+        darken_coco(coco, Path(inputs[0]), output, seed=seed, count=count, done=say)
         return
     if count is not None:
         raise typer.BadParameter("--count goes with --coco")
 
     try:
-        work = plan(map(str, inputs), Request(str(output), into_folder=True, recursive=True, overwrite=overwrite))
+        work = plan(inputs, Request(str(output), into_folder=True, recursive=True, overwrite=overwrite))
     except PlanError as error:
         raise typer.BadParameter(worded(error)) from error
     voice = Voice("made", quiet=quiet)
