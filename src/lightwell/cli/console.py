@@ -33,7 +33,7 @@ _REMEDIES = {
     "output-folder": "choose a folder with -o",
     "permission": "choose another folder with -o, or change the permissions",
     "recursive": "--recursive looks below it",
-    "two-calls": "restore them in two calls",
+    "two-calls": "name them in two calls",
 }
 
 

@@ -23,7 +23,7 @@ __all__ = ["degrade"]
 
 def degrade(
     inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Good photographs: files or folders.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where copies go; made if missing.")],
+    output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Where copies go; made if missing.")],
     seed: Annotated[int, typer.Option(help="The same seed and file name give the same picture.")] = 0,
     coco: Annotated[
         Path | None,
@@ -56,7 +56,11 @@ def degrade(
         ),
     ] = None,
     overwrite: Annotated[bool, flag("--overwrite", help="Replace copies that exist.")] = False,
+    skip_existing: Annotated[
+        bool, flag("--skip-existing", help="Leave out photographs whose copy exists: resumes a batch.")
+    ] = False,
     quiet: Annotated[bool, flag("--quiet", "-q", help="Only errors.")] = False,
+    verbose: Annotated[bool, flag("--verbose", "-v", help="What is skipped, and traces of errors.")] = False,
 ) -> None:
     """[bold]lightwell degrade photographs -o night --seed 7[/bold]
 
@@ -82,21 +86,26 @@ def degrade(
     if (learned is None) != (like is None) or (learned and coco):
         raise typer.BadParameter("--learned and --like go together, without --coco")
     if coco is not None:
-        if len(inputs) != 1 or not inputs[0] or not Path(inputs[0]).is_dir() or overwrite:
-            raise typer.BadParameter("--coco takes one folder of pictures and makes a new set, without --overwrite")
+        if len(inputs) != 1 or not Path(inputs[0] or "-").is_dir() or overwrite or skip_existing:
+            raise typer.BadParameter(
+                "--coco takes one folder of pictures and makes a new set: no --overwrite, no --skip-existing"
+            )
         say = (lambda _: None) if quiet else (lambda name: typer.echo(printable(name)))
-        darken_coco(coco, Path(inputs[0]), output, seed=seed, count=count, done=say)
+        darken_coco(coco, Path(inputs[0]), Path(output), seed=seed, count=count, done=say)
         return
     if count is not None:
         raise typer.BadParameter("--count goes with --coco")
 
+    if overwrite and skip_existing:
+        raise typer.BadParameter("--overwrite and --skip-existing exclude each other")
+    request = Request(output, into_folder=True, recursive=True, overwrite=overwrite, skip_existing=skip_existing)
     try:
-        work = plan(inputs, Request(str(output), into_folder=True, recursive=True, overwrite=overwrite))
+        work = plan(inputs, request)
     except PlanError as error:
         raise typer.BadParameter(worded(error)) from error
-    voice = Voice("made", quiet=quiet)
+    voice = Voice("made", quiet=quiet, verbose=verbose)
     voice.plan(work)
-    if not work.total:
+    if not work.total and not work.skipped:
         raise typer.Exit(2)
     night_of_one: Callable[[Picture, int, str], Picture] = night_of
     if learned is not None and like is not None:
