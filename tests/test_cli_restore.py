@@ -4,6 +4,7 @@ import io
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -317,8 +318,8 @@ def lightwell_process(*words: str | Path, **options: object) -> subprocess.Popen
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no SIGINT to send")
-@pytest.mark.parametrize("jobs", ["1", "2"])
-def test_ctrl_c_ends_with_130_and_without_a_half_written_file(tmp_path: Path, model: str, jobs: str) -> None:
+@pytest.mark.parametrize(("jobs", "number"), [("1", signal.SIGINT), ("2", signal.SIGINT), ("2", signal.SIGTERM)])
+def test_a_stopped_batch_leaves_no_half_written_file(tmp_path: Path, model: str, jobs: str, number: int) -> None:
     for name in "ab":
         Image.new("RGB", (3000, 2500), (9, 8, 7)).save(tmp_path / f"{name}.png")
     words = ["restore", "a.png", "b.png", "-o", "out", "-m", model, "--tile", "128", "--jobs", jobs, "-v"]
@@ -326,9 +327,9 @@ def test_ctrl_c_ends_with_130_and_without_a_half_written_file(tmp_path: Path, mo
         assert process.stderr is not None
         while b"in tiles of 128" not in (line := process.stderr.readline()):
             assert line, "ended before it was stopped"
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, errors = process.communicate()
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     assert b"Traceback" not in errors
     assert files(tmp_path) == ["a.png", "b.png", "night.png"]
 
@@ -345,6 +346,176 @@ def test_a_terminal_gets_a_bar_and_a_pipe_gets_lines(night: Path, model: str) ->
     assert process.returncode == 0
     assert "━" in errors.decode()
     assert "1/1" in errors.decode()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes and devices of POSIX")
+def test_pipes_are_read_and_written(night: Path, model: str) -> None:
+    os.mkfifo("in.png")
+    os.mkfifo("out.png")
+    with (
+        lightwell_process("restore", "in.png", "-o", "out.png", "-m", model) as process,
+        subprocess.Popen(["cat", "out.png"], stdout=subprocess.PIPE) as reader,
+    ):
+        Path("in.png").write_bytes(night.read_bytes())
+        restored, _ = reader.communicate()
+        _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    Path("got.png").write_bytes(restored)
+    assert is_restored(Path("got.png"))
+    assert stat.S_ISFIFO(Path("out.png").stat().st_mode)
+    assert run("restore", "night.png", "-o", "/dev/null", "-m", model).exit_code == 0
+    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+    result = run("restore", "/dev/zero", "-o", "zero.png", "-m", model)
+    assert result.exit_code == 1
+    assert "/dev/zero: is a device, not a picture" in result.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_full_or_closed_standard_output_is_one_line(night: Path, model: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    full = os.open("/dev/full", os.O_WRONLY)
+    code = "from lightwell.cli.app import main; main()"
+    for output, word, reason in (
+        (writer, "-", "what read it has closed it"),
+        (full, "-", "No space left on device"),
+        (full, "night.png", "No space left on device"),
+    ):
+        command = [sys.executable, "-c", code, "restore", word, "-m", model]
+        result = subprocess.run(command, input=night.read_bytes(), stdout=output, stderr=subprocess.PIPE, check=False)
+        assert result.returncode == 1
+        assert reason in result.stderr.decode()
+        assert result.stderr.count(b"\n") == 1
+    os.close(writer)
+    os.close(full)
+
+
+def test_a_file_made_meanwhile_stays(night: Path, model: str) -> None:
+    with lightwell_process("restore", "-", "-o", "out.png", "-v", "-m", model, stdin=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        assert b"model gamma" in process.stderr.readline()  # the plan is made
+        Path("out.png").write_bytes(b"precious")
+        _, errors = process.communicate(night.read_bytes())
+    assert process.returncode == 1
+    assert b"out.png exists since a moment ago and was left as it is; choose --overwrite" in errors
+    assert Path("out.png").read_bytes() == b"precious"
+    assert files(night.parent) == ["night.png", "out.png"]
+
+
+# ---- odd names and rights
+
+
+def test_an_empty_name_is_refused(model: str) -> None:
+    assert "name is empty" in refused("", "-m", model)
+    assert "name is empty" in refused("night.png", "-o", "", "-m", model)
+
+
+def test_an_input_is_never_an_output_of_another(model: str) -> None:
+    Image.fromarray(PIXELS).save("night_restored.png")
+    before = Path("night_restored.png").read_bytes()
+    message = refused("night.png", "night_restored.png", "--overwrite", "-m", model)
+    assert "night_restored.png is an input, and night.png would become it" in message
+    assert Path("night_restored.png").read_bytes() == before
+
+
+def test_a_batch_of_a_pattern_can_be_gone_on_with(night: Path, model: str) -> None:
+    assert run("restore", "night.png", "-m", model).exit_code == 0
+    result = run("restore", "night.png", "night_restored.png", "--skip-existing", "-m", model)
+    assert result.exit_code == 0
+    assert "1 skipped" in result.stderr
+    assert files(night.parent) == ["night.png", "night_restored.png"]
+
+
+def test_a_comparison_that_is_missing_is_made(model: str) -> None:
+    Path("night_restored.png").write_bytes(b"kept")
+    assert run("restore", "night.png", "--compare", "--skip-existing", "-m", model).exit_code == 0
+    assert Path("night_restored.png").read_bytes() == b"kept"
+    assert lightwell.read("night_restored_compare.png").size == (12, 34)
+
+
+def test_a_comparison_that_its_format_cannot_hold_does_not_hide_the_picture(model: str) -> None:
+    Image.new("RGB", (9000, 8)).save("wide.webp", lossless=True)
+    result = run("restore", "wide.webp", "--compare", "-m", model)
+    assert result.exit_code == 0
+    assert Path("wide_restored.webp").is_file()
+    assert "wide.webp: the picture is written, its comparison is not" in result.stderr
+
+
+def test_names_cannot_forge_lines_or_move_the_cursor(model: str) -> None:
+    name = "a\nb.png -> c.png\x1b[2J\u202e.png"
+    Image.fromarray(PIXELS).save(name)
+    Path("bad\r\x9b.png").touch()
+    result = run("restore", name, "bad\r\x9b.png", "-m", model)
+    assert result.exit_code == 1
+    assert "a\\nb.png -> c.png\\x1b[2J\\u202e.png -> " in result.stdout
+    assert "bad\\r\\x9b.png: is empty" in result.stderr
+    assert not {"\x1b", "\r", "\x9b", "\u202e"} & set(result.output)
+    assert len(result.stdout.splitlines()) == 1
+    message = refused(name, "-m", model)
+    assert "\x1b" not in message
+    row = run("restore", name, "--overwrite", "--json", "-m", model).stdout
+    assert json.loads(row)["input"] == name
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere file names are Unicode")
+def test_a_name_that_is_not_utf_8_is_restored(night: Path, model: str) -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    night.rename(name)
+    with lightwell_process("restore", name, "-m", model, cwd=night.parent) as process:
+        output, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert b"caf\\udce9.png -> caf\\udce9_restored.png" in output
+
+
+def test_long_names_in_long_letters(model: str) -> None:
+    name = "夜" * 78
+    Image.fromarray(PIXELS).save(f"{name}.png")
+    assert run("restore", f"{name}.png", "-m", model).exit_code == 0
+    assert is_restored(Path(f"{name}_restored.png"))
+    Image.fromarray(PIXELS).save("n" * 250 + ".png")
+    result = run("restore", "n" * 250 + ".png", "-m", model)
+    assert result.exit_code == 1
+    assert "the name is too long; choose a shorter one with -o" in result.stderr
+
+
+def test_a_minus_is_standard_output(night: Path, model: str) -> None:
+    result = run("restore", "night.png", "-o", "-", "-m", model)
+    assert result.exit_code == 0
+    Path("piped.png").write_bytes(result.stdout_bytes)
+    assert is_restored(Path("piped.png"))
+    assert files(night.parent) == ["night.png", "piped.png"]
+    assert "says jpeg" in refused("-", "-o", "x.png", "--format", "jpeg", "-m", model)
+    assert "--json needs -o FILE" in refused("night.png", "-o", "-", "--json", "-m", model)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="rights of POSIX")
+def test_a_private_picture_stays_private(night: Path, model: str) -> None:
+    night.chmod(0o600)
+    assert run("restore", "night.png", "--compare", "-m", model).exit_code == 0
+    for name in ("night_restored.png", "night_restored_compare.png"):
+        assert stat.S_IMODE(Path(name).stat().st_mode) == 0o600
+
+
+def test_every_format_that_is_written_can_be_asked_for(model: str) -> None:
+    from lightwell.picture import FORMATS
+
+    names = "|".join(format.lower() for format in FORMATS)
+    assert names in run("restore", "--help").stdout
+    for format, suffixes in FORMATS.items():
+        assert run("restore", "night.png", "-o", "all/", "--format", format.lower(), "-m", model).exit_code == 0
+        assert lightwell.read(f"all/night{suffixes[0]}").format == format
+    assert "--format is one of jpeg, png" in refused("night.png", "--format", "gif", "-m", model)
+
+
+def test_shards_restore_all_between_them(model: str) -> None:
+    for number in range(6):
+        Path("in").mkdir(exist_ok=True)
+        Image.fromarray(PIXELS).save(f"in/{number}.png")
+    for part in (1, 2, 3):
+        assert run("restore", "in", "-o", "out", "--shard", f"{part}/3", "-m", model).exit_code == 0
+    assert files(Path("out")) == [f"{number}.png" for number in range(6)]
+    for words in ("0/3", "4/3", "1", "a/b", "1/0"):
+        assert "--shard is a part of how many" in refused("night.png", "--shard", words, "-m", model)
 
 
 # ---- the other commands

@@ -150,7 +150,7 @@ class Picture:
         if not isinstance(target, str | os.PathLike):
             return self._encode(target, format or self.format, quality)
         path = Path(target)
-        with whole_file(path) as stream:
+        with whole_file(path, error=PictureError) as stream:
             return self._encode(stream, format or format_of_name(path) or self.format, quality)
 
     def _encode(self, stream: IO[bytes], format: Format, quality: int | None) -> tuple[str, ...]:

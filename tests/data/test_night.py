@@ -41,6 +41,14 @@ def test_copies_are_darker_keep_their_names_and_metadata_and_repeat(photographs:
     assert (tmp_path / "night/a.jpg").read_bytes() != (tmp_path / "other/a.jpg").read_bytes()
 
 
+def test_copies_are_as_private_as_what_they_are_made_of(photographs: Path, tmp_path: Path) -> None:
+    (photographs / "a.jpg").chmod(0o600)
+    assert run(photographs, "-o", tmp_path / "night") == 0
+    assert (tmp_path / "night/a.jpg").stat().st_mode & 0o777 == 0o600
+    assert run("", "-o", tmp_path / "more") == 2
+    assert run(photographs, "-o", "") == 2
+
+
 def test_nothing_is_overwritten_and_every_failure_counts(photographs: Path, tmp_path: Path) -> None:
     assert run(photographs, "-o", photographs) == 2
     assert run(tmp_path / "gone.jpg", "-o", tmp_path / "night") == 2
@@ -50,5 +58,7 @@ def test_nothing_is_overwritten_and_every_failure_counts(photographs: Path, tmp_
     assert not (tmp_path / "night/broken.png").exists()
     before = (tmp_path / "night/a.jpg").read_bytes()
     assert run(photographs / "a.jpg", "-o", tmp_path / "night", "--seed", 9) == 2
+    assert (tmp_path / "night/a.jpg").read_bytes() == before
+    assert run(photographs / "a.jpg", "-o", tmp_path / "night", "--seed", 9, "--skip-existing") == 0
     assert (tmp_path / "night/a.jpg").read_bytes() == before
     assert run(photographs / "a.jpg", "-o", tmp_path / "night", "--seed", 9, "--overwrite") == 0

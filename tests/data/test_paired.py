@@ -30,6 +30,13 @@ def test_pairs_go_by_name_not_by_order(tmp_path: Path) -> None:
     assert [pair.name for pair in find_pairs(tmp_path / "low", tmp_path / "high", ["10"])] == ["10"]
 
 
+def test_hidden_folders_are_left_out_and_order_is_natural(tmp_path: Path) -> None:
+    for name in ("img10", "img9", "b/1", ".cache/2", "b/.trash/3"):
+        paint(tmp_path / f"{name}.png")
+    assert list(find_pictures(tmp_path)) == ["img9", "img10", "b/1"]
+    assert list(find_pictures(tmp_path, "img")) == ["9", "10", "b/1"]
+
+
 def test_what_is_wrong_with_a_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such folder"):
         find_pictures(tmp_path / "nowhere")

@@ -6,7 +6,10 @@ Each command is a function in a module of its own that imports only typer and th
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable
@@ -16,6 +19,7 @@ import typer
 
 import lightwell
 from lightwell.cli import degrade, detect_eval, doctor, evaluate, export, importing, models, restore, train
+from lightwell.cli.console import worded
 from lightwell.cli.options import flag
 from lightwell.errors import LightwellError
 
@@ -77,14 +81,20 @@ def _lightwell(
     """
 
 
+def _terminate(number: int, _: object) -> None:
+    sys.exit(128 + number)
+
+
 def main() -> None:
     """Run the command line; an error that a person can mend is one line, without a traceback."""
+    # As an exception, so that what is half written is removed.
+    signal.signal(signal.SIGTERM, _terminate)
     # Pillow's remarks on odd metadata; what is lost is told in our words.
     warnings.filterwarnings("ignore", module="PIL")
     try:
         app()
     except LightwellError as error:
-        sys.exit(f"lightwell: {error}")
+        sys.exit(f"lightwell: {worded(error)}")
     except ModuleNotFoundError as error:
         module = (error.name or "").partition(".")[0]
         if module not in _EXTRAS:
@@ -94,3 +104,14 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+    finally:
+        _end_output()
+
+
+def _end_output() -> None:
+    """What a closed pipe or a full disk did not take was told; Python would tell it once more at its own end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lightwell.cli.console import Voice, printable, worded
 from lightwell.cli.options import flag
 
 if TYPE_CHECKING:
+    from lightwell.jobs.events import Job
+    from lightwell.jobs.run import Tell
     from lightwell.picture import Picture
 
 __all__ = ["degrade"]
 
 
 def degrade(
-    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Good photographs: files or folders.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where copies go; made if missing.")],
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Good photographs: files or folders.")],
+    output: Annotated[str, typer.Option("--output", "-o", metavar="DIR", help="Where copies go; made if missing.")],
     seed: Annotated[int, typer.Option(help="The same seed and file name give the same picture.")] = 0,
     coco: Annotated[
         Path | None,
@@ -53,7 +56,11 @@ def degrade(
         ),
     ] = None,
     overwrite: Annotated[bool, flag("--overwrite", help="Replace copies that exist.")] = False,
+    skip_existing: Annotated[
+        bool, flag("--skip-existing", help="Leave out photographs whose copy exists: resumes a batch.")
+    ] = False,
     quiet: Annotated[bool, flag("--quiet", "-q", help="Only errors.")] = False,
+    verbose: Annotated[bool, flag("--verbose", "-v", help="What is skipped, and traces of errors.")] = False,
 ) -> None:
     """[bold]lightwell degrade photographs -o night --seed 7[/bold]
 
@@ -68,51 +75,56 @@ def degrade(
     from lightwell.data.coco import darken_coco
     from lightwell.data.folders import find_pictures
     from lightwell.data.night import learned_night_of, load_degradation, night_of
-    from lightwell.errors import LightwellError
-    from lightwell.picture import read
+    from lightwell.errors import PlanError
+    from lightwell.files import make_folder, whole_file
+    from lightwell.jobs.plan import Request, plan
+    from lightwell.jobs.run import run
+    from lightwell.picture import format_of_name, read
 
+    if "-" in inputs:
+        raise typer.BadParameter("degrade reads files and folders, not standard input")
     if (learned is None) != (like is None) or (learned and coco):
         raise typer.BadParameter("--learned and --like go together, without --coco")
     if coco is not None:
-        if len(inputs) != 1 or not inputs[0].is_dir() or overwrite:
-            raise typer.BadParameter("--coco takes one folder of pictures and makes a new set, without --overwrite")
-        darken_coco(coco, inputs[0], output, seed=seed, count=count, done=(lambda _: None) if quiet else typer.echo)
+        if len(inputs) != 1 or not Path(inputs[0] or "-").is_dir() or overwrite or skip_existing:
+            raise typer.BadParameter(
+                "--coco takes one folder of pictures and makes a new set: no --overwrite, no --skip-existing"
+            )
+        say = (lambda _: None) if quiet else (lambda name: typer.echo(printable(name)))
+        darken_coco(coco, Path(inputs[0]), Path(output), seed=seed, count=count, done=say)
         return
     if count is not None:
         raise typer.BadParameter("--count goes with --coco")
 
-    jobs: dict[Path, Path] = {}  # by output
-    for source in inputs:
-        if not source.exists():
-            raise typer.BadParameter(f"{source}: there is no such file; check its name")
-        for path in find_pictures(source).values() if source.is_dir() else [source]:
-            copy = output / (path.relative_to(source) if source.is_dir() else path.name)
-            if copy in jobs:
-                raise typer.BadParameter(f"{jobs[copy]} and {path} would both become {copy}")
-            jobs[copy] = path
-    sources = {os.path.realpath(path) for path in jobs.values()}
-    for copy in jobs:
-        if os.path.realpath(copy) in sources:
-            raise typer.BadParameter(f"{copy} is an input: choose another -o")
-        if copy.exists() and not overwrite:
-            raise typer.BadParameter(f"{copy} exists: choose --overwrite or another -o")
-
+    if overwrite and skip_existing:
+        raise typer.BadParameter("--overwrite and --skip-existing exclude each other")
+    request = Request(output, into_folder=True, recursive=True, overwrite=overwrite, skip_existing=skip_existing)
+    try:
+        work = plan(inputs, request)
+    except PlanError as error:
+        raise typer.BadParameter(worded(error)) from error
+    voice = Voice("made", quiet=quiet, verbose=verbose)
+    voice.plan(work)
+    if not work.total and not work.skipped:
+        raise typer.Exit(2)
     night_of_one: Callable[[Picture, int, str], Picture] = night_of
     if learned is not None and like is not None:
         dark = list(find_pictures(like).values())
         night_of_one = partial(learned_night_of, generator=load_degradation(learned), like=dark)
 
-    failed = False
-    for copy, path in jobs.items():
-        try:
-            night = night_of_one(read(path), seed, path.name)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            notes = night.write(copy)
-        except (LightwellError, OSError) as error:
-            failed = True
-            typer.echo(f"{path}: {error}", err=True)
-            continue
-        if not quiet:
-            typer.echo(f"{path} -> {copy}" + "".join(f" ({note})" for note in notes))
-    if failed:
+    def darken(job: Job, tell: Tell) -> tuple[int, int]:
+        assert job.source is not None
+        assert job.output is not None
+        night = night_of_one(read(job.source), seed, job.source.name)
+        make_folder(job.output.parent)
+        with whole_file(job.output, replace=overwrite, like=job.source) as stream:
+            notes = night.write(stream, format=format_of_name(job.output))
+        for note in notes:
+            tell.note(note)
+        return night.size[1], night.size[0]
+
+    with closing(run(work.jobs(), darken)) as events:
+        voice.run(events, work.total)
+    voice.finish()
+    if voice.failures:
         raise typer.Exit(1)

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lightwell.errors import DataError
+from lightwell.folders import walk
 
 __all__ = ["EXDARK_CLASSES", "Coco", "pictures_of", "read_coco", "read_exdark"]
 
@@ -77,10 +78,13 @@ def read_exdark(folder: Path, pictures: Mapping[str, Path]) -> Coco:
         DataError: a file is missing, not of that format, or there are two for one picture.
     """
     files: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*.txt")):
-        if path.stem in files:
-            raise DataError(f"{files[path.stem]} and {path} are for one picture")
-        files[path.stem] = path
+    for inner in walk(folder, lambda name: name.endswith(".txt")):
+        if inner.error:
+            raise DataError(f"{inner.path}: {inner.error}")
+        for path in (Path(inner.path, name) for name in inner.names):
+            if path.stem in files:
+                raise DataError(f"{files[path.stem]} and {path} are for one picture")
+            files[path.stem] = path
     missing = [path.name for path in pictures.values() if path.name not in files]
     if missing:
         raise DataError(f"{len(missing)} pictures have no annotations in {folder}: {', '.join(missing[:10])}")

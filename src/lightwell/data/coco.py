@@ -20,7 +20,8 @@ from lightwell.data.degrade import Degradation
 from lightwell.data.folders import find_pictures, read_named
 from lightwell.data.night import night_of
 from lightwell.errors import DataError
-from lightwell.files import whole_file
+from lightwell.files import make_folder, whole_file
+from lightwell.picture import format_of_name
 
 __all__ = ["darken_coco"]
 
@@ -55,7 +56,8 @@ def darken_coco(
     Raises:
         DataError: the annotations are not of COCO's format, a picture is missing or of another size than annotated,
             there are fewer than ``count``, or the output folder is not empty.
-        PictureError: a picture cannot be read or written.
+        PictureError: a picture cannot be read, or not be written in its format.
+        FileError: the disk refuses.
     """
     settings = settings or Degradation()
     coco = _chosen(read_coco(annotations), count, seed)
@@ -72,9 +74,11 @@ def darken_coco(
                 f"{source} is {width}x{height}, annotated as {image['width']}x{image['height']}: its boxes do not fit"
             )
         for half in ("low", "high"):
-            (output / half / place).parent.mkdir(parents=True, exist_ok=True)
-        night_of(picture, seed, source.name, settings).write(output / "low" / place)
-        shutil.copyfile(source, output / "high" / place)
+            make_folder((output / half / place).parent)
+        with whole_file(output / "low" / place, like=source) as stream:
+            night_of(picture, seed, source.name, settings).write(stream, format=format_of_name(place))
+        with whole_file(output / "high" / place, like=source) as stream, source.open("rb") as original:
+            shutil.copyfileobj(original, stream)
         done(place.as_posix())
     darkened = {"seed": seed, "degradation": asdict(settings), "lightwell": lightwell.__version__}
     coco["info"] = {**coco.get("info", {}), "darkened": darkened}

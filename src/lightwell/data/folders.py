@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from lightwell.errors import DataError, PictureError
+from lightwell.folders import walk
 from lightwell.picture import FORMATS, Picture, format_of_name, read
 
 __all__ = ["find_pictures", "read_named"]
@@ -18,27 +20,30 @@ def find_pictures(folder: Path, prefix: str = "") -> dict[str, Path]:
         prefix: what file names start with and is no part of the name.
 
     Returns:
-        In natural order of the names.
+        In natural order, as `lightwell.folders.walk` goes.
 
     Raises:
-        DataError: when the folder is missing or has no pictures, or lists the files that share a name.
+        DataError: when the folder is missing, cannot be listed or has no pictures, or lists the files that share a
+            name.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
     found: dict[str, Path] = {}
-    doubled = []
-    for path in sorted(folder.rglob("*")):
-        if format_of_name(path) is None or path.name.startswith("."):
-            continue
-        name = path.relative_to(folder).with_name(path.stem.removeprefix(prefix)).as_posix()
-        if name in found:
-            doubled.append(f"{found[name].name} and {path.name} have the same name")
-        found[name] = path
-    if doubled:
-        raise DataError(f"{folder}: " + "; ".join(doubled[:10]) + (", ..." if len(doubled) > 10 else ""))
+    wrong = []
+    for inner in walk(folder, lambda name: format_of_name(name) is not None):
+        if inner.error:
+            wrong.append(f"{inner.path}: {inner.error}")
+        for file in inner.names:
+            stem = os.path.splitext(file)[0].removeprefix(prefix)  # noqa: PTH122
+            name = f"{inner.place}/{stem}" if inner.place else stem
+            if name in found:
+                wrong.append(f"{folder}: {found[name].name} and {file} have the same name")
+            found[name] = Path(inner.path, file)
+    if wrong:
+        raise DataError("; ".join(wrong[:10]) + (", ..." if len(wrong) > 10 else ""))
     if not found:
         raise DataError(f"{folder}: no pictures in it (looked for {', '.join(sum(FORMATS.values(), ()))})")
-    return dict(sorted(found.items(), key=lambda item: (len(item[0]), item[0])))
+    return found
 
 
 def read_named(path: Path) -> Picture:
@@ -50,4 +55,4 @@ def read_named(path: Path) -> Picture:
     try:
         return read(path)
     except PictureError as error:
-        raise PictureError(f"{path}: {error}") from error
+        raise PictureError(f"{path}: {error}", remedy=error.remedy) from error

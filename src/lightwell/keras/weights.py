@@ -109,7 +109,7 @@ def to_torch(model: keras.Model, path: str | os.PathLike[str]) -> None:
         path: the safetensors file.
 
     Raises:
-        PictureError: when the folder or the disk refuses.
+        FileError: when the folder or the disk refuses.
         ValueError: for a model that is no DarkIR.
     """
     config = _config(model)

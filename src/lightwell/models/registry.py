@@ -89,7 +89,7 @@ def save_weights(net: nn.Module, path: Path) -> None:
     """Writes a network's parameters and configuration; the file appears whole or not at all.
 
     Raises:
-        PictureError: when the folder or the disk refuses.
+        FileError: when the folder or the disk refuses.
     """
     metadata = {"network": type(net).__name__.lower(), "config": json.dumps(asdict(net.config))}  # type: ignore[call-overload]
     state = {key: value.contiguous() for key, value in net.state_dict().items()}

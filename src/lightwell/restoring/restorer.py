@@ -161,6 +161,14 @@ class Restorer:
             return replace(picture, pixels=pixels, software=software, warnings=source.notes)
         return pixels[..., 0] if picture.ndim == 2 else pixels
 
+    def refuse_unsuited(self, controls: Controls) -> None:
+        """Says which settings the model does not know, before any picture is read.
+
+        Raises:
+            ValueError: when there is one.
+        """
+        self.strategy.refuse_unsuited(controls)
+
     def guide(self, picture: Picture | NDArray[Any]) -> Guide | None:
         """What the model finds the whole picture should look like, at a coarse scale; None where it needs no guide.
 

@@ -62,6 +62,13 @@ class Strategy(Protocol):
     def guide_pixels(self, size: tuple[int, int], tile: int | None) -> int:
         """How many pixels go through a network to make the guide."""
 
+    def refuse_unsuited(self, controls: Controls) -> None:
+        """Says which settings it does not know.
+
+        Raises:
+            ValueError: when there is one.
+        """
+
 
 @dataclass(frozen=True)
 class GuidedTiles:
@@ -97,9 +104,14 @@ class GuidedTiles:
         scale = min(1.0, self.guide_side / max(size), tile / (size[0] * size[1]) ** 0.5, 2 * tile / max(size))
         return max(1, int(size[0] * scale)), max(1, int(size[1] * scale))
 
-    def piecewise(self, guide: Guide | None, size: tuple[int, int], controls: Controls) -> Piecewise:
+    def refuse_unsuited(self, controls: Controls) -> None:
         if controls.denoise != 1 or controls.preview:
-            raise ValueError("this model does not part light from noise: denoise and preview go with lightwell-s")
+            raise ValueError(
+                "this model does not part light from noise: denoise and preview go with models of two stages"
+            )
+
+    def piecewise(self, guide: Guide | None, size: tuple[int, int], controls: Controls) -> Piecewise:
+        self.refuse_unsuited(controls)
 
         def restore(piece: Floats, box: Box) -> Floats:
             restored = self.restore(piece)
@@ -137,6 +149,9 @@ class LightThenDetail:
     def guide_pixels(self, size: tuple[int, int], tile: int | None) -> int:  # noqa: ARG002
         rows, columns = self._small(size)
         return rows * columns
+
+    def refuse_unsuited(self, controls: Controls) -> None:
+        """It knows all of them."""
 
     def _small(self, size: tuple[int, int]) -> tuple[int, int]:
         scale = min(1.0, self.thumbnail / max(size))

@@ -18,7 +18,7 @@ def save_state(state: dict[str, Any], path: Path) -> None:
     """Writes a state of tensors and plain values; the file appears whole or not at all.
 
     Raises:
-        PictureError: when the disk refuses.
+        FileError: when the disk refuses.
     """
     # In memory first: torch turns a full disk into an error that does not say so.
     buffer = io.BytesIO()

@@ -34,7 +34,7 @@ from torch.optim.swa_utils import AveragedModel
 from lightwell.data.paired import Pair, load_pair
 from lightwell.data.public import find_set
 from lightwell.data.splits import refuse_overlap
-from lightwell.errors import PictureError, RecipeError, TrainingError, WeightsError
+from lightwell.errors import FileError, RecipeError, TrainingError, WeightsError
 from lightwell.metrics.protocols import PROTOCOLS
 from lightwell.metrics.psnr import psnr
 from lightwell.models import create_model, save_weights
@@ -385,7 +385,7 @@ def _told_of_checkpoint(folder: Path) -> Iterator[None]:
     """Says what is left when the disk refuses."""
     try:
         yield
-    except (OSError, PictureError) as error:
+    except (OSError, FileError) as error:
         raise TrainingError(f"{error}; the checkpoint before is whole: make room in {folder}, then --resume") from error
 
 
