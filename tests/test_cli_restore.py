@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -16,8 +17,9 @@ from typer.testing import CliRunner, Result
 
 import lightwell
 from graphs import save
-from lightwell import zoo
+from lightwell import Restorer, zoo
 from lightwell.cli.app import app
+from lightwell.errors import WeightsError
 
 PIXELS = np.random.default_rng(0).integers(0, 200, (12, 16, 3), np.uint8)
 
@@ -549,11 +551,23 @@ def test_doctor_compares_the_devices(model: str) -> None:
     assert "no model file" in broken.stdout
 
 
-def test_files_of_models_are_what_was_shipped() -> None:
+def test_files_of_models_are_what_was_shipped(tmp_path: Path) -> None:
     for card in zoo.cards():
         assert card.damaged() == []
-        changed = dict.fromkeys((card.graphs["restore"].name, "gone.onnx"), "0" * 64)
-        assert zoo.Card(card.name, "", {"sha256": changed}).damaged() == list(changed)
+    for path in zoo.default().files:
+        shutil.copy(path, tmp_path)
+    name = zoo.default().name
+    (tmp_path / f"{name}.json").write_text(json.dumps(dict(zoo.default().content)))
+    copy = zoo.read_card(tmp_path / f"{name}.json")
+    assert copy.damaged() == []
+    weights = next(iter(copy.weights.values()))
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: len(whole) // 2] + bytes(len(whole) - len(whole) // 2))
+    assert copy.damaged() == [weights.name]
+    with pytest.raises(WeightsError, match=f"damaged.*{weights.name}"):
+        Restorer(tmp_path / f"{name}.json")
+    weights.unlink()
+    assert copy.damaged() == [weights.name]
 
 
 def test_doctor_points_out_two_onnxruntimes(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
