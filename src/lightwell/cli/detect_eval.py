@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lightwell.cli.evaluate import command_line, named, progress, refuse_to_overwrite
-from lightwell.cli.options import flag
+from lightwell.cli.evaluate import named, progress, refuse_to_overwrite
+from lightwell.cli.options import command_line, flag
 
 if TYPE_CHECKING:
     from lightwell.evaluation.report.detection import DetectionReport

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -12,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lightwell.cli.options import flag
+from lightwell.cli.options import command_line, flag
 
 if TYPE_CHECKING:
     from lightwell.evaluation.evaluate import Evaluation
     from lightwell.evaluation.measures import Measure
 
-__all__ = ["command_line", "evaluate", "named", "progress", "refuse_to_overwrite"]
+__all__ = ["evaluate", "named", "progress", "refuse_to_overwrite"]
 
 
 class _Protocol(StrEnum):
@@ -159,11 +157,6 @@ def refuse_to_overwrite(folder: Path, names: Sequence[str], *, overwrite: bool) 
     existing = [name for name in names if (folder / name).exists()]
     if existing and not overwrite:
         raise typer.BadParameter(f"{folder} holds a report ({', '.join(existing)}): choose --overwrite or another -o")
-
-
-def command_line() -> str:
-    """The command as it was typed, for the record."""
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 @contextlib.contextmanager

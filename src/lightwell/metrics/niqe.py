@@ -16,7 +16,7 @@ from scipy.special import gamma
 from lightwell.errors import WeightsError
 from lightwell.metrics.levels import Array, Float, check
 from lightwell.metrics.nss import HALO, SHIFTS, fit_asymmetric, halve, matlab_gray, normalize
-from lightwell.metrics.published import Published
+from lightwell.downloads import Download
 
 __all__ = ["OWN", "PUBLISHED", "NiqeParameters", "fit_niqe", "load_niqe", "niqe", "niqe_features"]
 
@@ -28,7 +28,7 @@ _MOST_BYTES = 1 << 20
 OWN = "lightwell-bsds300"
 """Name of the parameters fitted by `fit_niqe` on the Berkeley set's 300 training and validation photographs."""
 
-PUBLISHED = Published(
+PUBLISHED = Download(
     name="niqe_pris_params.npz",
     what="NIQE's published parameters",
     url="https://raw.githubusercontent.com/XPixelGroup/BasicSR/master/basicsr/metrics/niqe_pris_params.npz",

@@ -23,6 +23,7 @@ from torch import nn
 from lightwell import zoo
 from lightwell.errors import WeightsError
 from lightwell.files import whole_file
+from lightwell.weights import find_weights
 
 __all__ = [
     "Network",
@@ -33,6 +34,7 @@ __all__ = [
     "list_models",
     "load_model",
     "load_weights",
+    "mark_imported",
     "register_model",
     "register_network",
     "save_weights",
@@ -65,7 +67,6 @@ NetworkClass = TypeVar("NetworkClass", bound=type[nn.Module])
 _BUILDERS: dict[str, Callable[[], nn.Module]] = {}
 _NETWORKS: dict[str, tuple[type[nn.Module], Callable[..., Any]]] = {}
 _IMPORTED: set[Path] = set()
-_RUN_WEIGHTS = ("best.safetensors", "last.safetensors")
 
 
 def register_network(config: Callable[..., Any]) -> Callable[[NetworkClass], NetworkClass]:
@@ -120,6 +121,11 @@ def import_networks(file: str | os.PathLike[str]) -> None:
             table.update(kept)  # type: ignore[arg-type]
         raise WeightsError(f"{file}: {type(error).__name__}: {error}") from error
     _IMPORTED.add(path)
+
+
+def mark_imported(file: str | os.PathLike[str]) -> None:
+    """Keeps :func:`import_networks` from running a file again that was run otherwise, as a recipe is."""
+    _IMPORTED.add(Path(file).resolve())
 
 
 def list_models(pattern: str = "*", pretrained: bool = False) -> list[str]:
@@ -187,34 +193,6 @@ def _changed(net: nn.Module, settings: dict[str, Any]) -> nn.Module:
     if unknown := sorted(settings.keys() - set(known)):
         raise ValueError(f"{type(net).__name__} has no setting {', '.join(unknown)}: there are {', '.join(known)}")
     return type(net)(replace(config, **settings))
-
-
-def find_weights(model: str | os.PathLike[str]) -> Path:
-    """The weights file that is meant by a shipped model's name, a weights file, or the folder of a training run.
-
-    A run's folder means ``best.safetensors`` in it, or ``last.safetensors`` where there is no best one yet. A name that
-    ships goes before a folder that is called the same; ``./NAME`` means the folder.
-
-    Raises:
-        WeightsError: when there is no such model.
-    """
-    text, path = os.fspath(model), Path(model)
-    shipped = {card.name: card.weights for card in zoo.cards()}
-    if text in shipped:
-        return shipped[text]
-    if path.is_dir():
-        for name in _RUN_WEIGHTS:
-            if (path / name).is_file():
-                return path / name
-        raise WeightsError(f"{model}: no run's folder, it holds neither {' nor '.join(_RUN_WEIGHTS)}")
-    if path.suffix == ".safetensors":
-        if not path.is_file():
-            raise WeightsError(f"{model}: there is no such weights file")
-        return path
-    raise WeightsError(
-        f"no model {text!r}: neither a shipped one ({', '.join(shipped) or 'none'}), nor a .safetensors file, "
-        "nor a run's folder"
-    )
 
 
 def load_model(model: str | os.PathLike[str]) -> nn.Module:

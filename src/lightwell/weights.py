@@ -1,0 +1,41 @@
+"""Which file of weights a person means. Needs no torch."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from lightwell import zoo
+from lightwell.errors import WeightsError
+
+__all__ = ["find_weights"]
+
+_RUN_WEIGHTS = ("best.safetensors", "last.safetensors")
+
+
+def find_weights(model: str | os.PathLike[str]) -> Path:
+    """The weights file that is meant by a shipped model's name, a weights file, or the folder of a training run.
+
+    A run's folder means ``best.safetensors`` in it, or ``last.safetensors`` where there is no best one yet. A name that
+    ships goes before a folder that is called the same; ``./NAME`` means the folder.
+
+    Raises:
+        WeightsError: when there is no such model.
+    """
+    text, path = os.fspath(model), Path(model)
+    shipped = {card.name: card.weights for card in zoo.cards()}
+    if text in shipped:
+        return shipped[text]
+    if path.is_dir():
+        for name in _RUN_WEIGHTS:
+            if (path / name).is_file():
+                return path / name
+        raise WeightsError(f"{model}: no run's folder, it holds neither {' nor '.join(_RUN_WEIGHTS)}")
+    if path.suffix == ".safetensors":
+        if not path.is_file():
+            raise WeightsError(f"{model}: there is no such weights file")
+        return path
+    raise WeightsError(
+        f"no model {text!r}: neither a shipped one ({', '.join(shipped) or 'none'}), nor a .safetensors file, "
+        "nor a run's folder"
+    )
