@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from lightwell.errors import WeightsError
 from lightwell.downloads import Download, cache
+from lightwell.errors import WeightsError
 
 CONTENT = b"parameters" * 1000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()

@@ -1,6 +1,7 @@
 """Files that others published: found on disk, or downloaded when asked for and checked by SHA-256.
 
-Such as the parameters of metrics. None of them is part of lightwell. They lie in ``$LIGHTWELL_CACHE``, by default ``~/.cache/lightwell``.
+Such as the parameters of metrics. None of them is part of lightwell. They lie in ``$LIGHTWELL_CACHE``, by default
+``~/.cache/lightwell``.
 """
 
 from __future__ import annotations

@@ -251,7 +251,7 @@ def test_a_run_can_start_from_weights(recipe: Recipe, tmp_path: Path) -> None:
 
 
 def test_what_cannot_start_is_refused_before_any_step(recipe: Recipe, tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="no model 'tyni': choose from .*tiny"):
+    with pytest.raises(RecipeError, match=r"no model 'tyni': choose from .*tiny"):
         train(replace(recipe, model="tyni"), tmp_path)
     with pytest.raises(DataError, match="no such folder"):
         train(replace(recipe, held_out=("nothing",)), tmp_path)

@@ -16,7 +16,9 @@ __all__ = ["export"]
 def export(
     model: Annotated[
         str,
-        typer.Argument(metavar="MODEL", help="A shipped model's name, a weights file (.safetensors), or a run's folder."),
+        typer.Argument(
+            metavar="MODEL", help="A shipped model's name, a weights file (.safetensors), or a run's folder."
+        ),
     ],
     output: Annotated[
         Path | None,

@@ -16,7 +16,9 @@ _MOST = 24
 
 
 def runs(
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Runs are looked for in it and below.")] = Path("runs"),
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Runs are looked for in it and below.")] = Path(
+        "runs"
+    ),
     as_json: Annotated[bool, flag("--json", help="As JSON.")] = False,
 ) -> None:
     """[bold]lightwell runs[/bold]    [bold]lightwell runs experiments/[/bold]

@@ -25,7 +25,8 @@ _SECONDS_BETWEEN_LINES = 15.0
 
 def train(
     recipe: Annotated[
-        str, typer.Argument(metavar="RECIPE", help="A shipped recipe's name, a Python file, or a run's folder to resume.")
+        str,
+        typer.Argument(metavar="RECIPE", help="A shipped recipe's name, a Python file, or a run's folder to resume."),
     ],
     pairs: Annotated[
         list[Path] | None,
@@ -48,7 +49,9 @@ def train(
         float, typer.Option(min=0, help="Stop after so long, with a checkpoint and a validation.")
     ] = math.inf,
     resume: Annotated[bool, flag("--resume", help="Go on from the folder's checkpoint, as the run began.")] = False,
-    force: Annotated[bool, flag("--force", help="Resume although settings or data are not those it began with.")] = False,
+    force: Annotated[
+        bool, flag("--force", help="Resume although settings or data are not those it began with.")
+    ] = False,
     imports: Annotated[
         list[Path] | None,
         typer.Option("--import", metavar="FILE.py", help="Run a file that registers networks. May be repeated."),
@@ -122,7 +125,9 @@ def train(
         try:
             run(chosen, folder, minutes=minutes, resume=resume, force=force, told=told, report=report)
         except KeyboardInterrupt:
-            console.print(f"stopped after step {last.step if last else 0}; go on with: lightwell train {folder} --resume")
+            console.print(
+                f"stopped after step {last.step if last else 0}; go on with: lightwell train {folder} --resume"
+            )
             raise typer.Exit(130) from None
     if last and last.step < last.steps:
         console.print(
@@ -179,7 +184,9 @@ def _chosen(
 def _print_next(console: Any, folder: Path, held_out: Sequence[Path]) -> None:
     """What to do with the run."""
     pairs = held_out[0] if held_out else Path("DIR")
-    console.print(f"\n{folder} is a model everywhere, and {folder / 'index.html'} shows how it came about:", soft_wrap=True)
+    console.print(
+        f"\n{folder} is a model everywhere, and {folder / 'index.html'} shows how it came about:", soft_wrap=True
+    )
     for words in (
         f"restore night.jpg -m {folder}",
         f"evaluate --model {folder} --low {pairs / 'low'} --high {pairs / 'high'}",

@@ -8,6 +8,7 @@ shape, not clamped. It holds no DFT operator and no complex type. Its metadata s
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import logging
 import math
@@ -128,7 +129,7 @@ def _traced(net: nn.Module, channels: int) -> onnx.ModelProto | None:
         torch.onnx.export(
             net,
             (torch.rand(2, channels, 52, 77),),
-            buffer,
+            buffer,  # type: ignore[arg-type]  # this exporter takes a stream too
             input_names=["low"],
             output_names=["restored"],
             dynamic_axes={"low": sizes, "restored": sizes},
@@ -219,10 +220,16 @@ def _before_batch_norm(name: str, names: Container[str]) -> bool:
 
 
 def _tidy(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Drops what the exporter leaves for debugging: stack traces and intermediate shapes."""
+    """Drops what the exporter leaves for debugging: stack traces, intermediate shapes and long names."""
+    nested = any(
+        attribute.type == onnx.AttributeProto.GRAPH for node in model.graph.node for attribute in node.attribute
+    )
+    short = {} if nested else _short_names(model.graph)
     for node in model.graph.node:
         del node.metadata_props[:]
-        node.doc_string = ""
+        node.doc_string = node.name = ""
+        for names in (node.input, node.output):
+            names[:] = [short.get(name, name) for name in names]
     for value in (*model.graph.input, *model.graph.output):
         del value.metadata_props[:]
     for value, name in ((model.graph.input[0], "low"), (model.graph.output[0], "restored")):
@@ -234,6 +241,14 @@ def _tidy(model: onnx.ModelProto) -> onnx.ModelProto:
     del model.graph.metadata_props[:]
     del model.metadata_props[:]
     return model
+
+
+def _short_names(graph: onnx.GraphProto) -> dict[str, str]:
+    """Numbers for what lies between the nodes, whose names are as long as the path to their module."""
+    kept = {value.name for value in (*graph.output, *graph.input, *graph.initializer)}
+    made = (name for node in graph.node for name in node.output if name and name not in kept)
+    numbers = (number for number in map(str, itertools.count()) if number not in kept)
+    return dict(zip(made, numbers, strict=False))
 
 
 def _write(model: onnx.ModelProto, path: Path) -> None:

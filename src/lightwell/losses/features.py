@@ -8,9 +8,9 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
+from lightwell.downloads import Download, cache
 from lightwell.errors import WeightsError
 from lightwell.metrics.lpips import Lpips, load_lpips
-from lightwell.downloads import Download, cache
 
 __all__ = ["VGG19", "feature_matching", "lpips", "perceptual", "vgg19_features"]
 

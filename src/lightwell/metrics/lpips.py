@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from lightwell.downloads import Download
 from lightwell.errors import WeightsError
 from lightwell.metrics.levels import Array, check_pair, levels
-from lightwell.downloads import Download
 
 if TYPE_CHECKING:
     from torch import Tensor

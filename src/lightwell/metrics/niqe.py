@@ -13,10 +13,10 @@ from zipfile import BadZipFile, is_zipfile
 import numpy as np
 from scipy.special import gamma
 
+from lightwell.downloads import Download
 from lightwell.errors import WeightsError
 from lightwell.metrics.levels import Array, Float, check
 from lightwell.metrics.nss import HALO, SHIFTS, fit_asymmetric, halve, matlab_gray, normalize
-from lightwell.downloads import Download
 
 __all__ = ["OWN", "PUBLISHED", "NiqeParameters", "fit_niqe", "load_niqe", "niqe", "niqe_features"]
 

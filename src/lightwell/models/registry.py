@@ -112,13 +112,14 @@ def import_networks(file: str | os.PathLike[str]) -> None:
         return
     if not path.is_file():
         raise WeightsError(f"{file}: there is no such Python file")
-    before = dict(_BUILDERS), dict(_NETWORKS)
+    builders, networks = _BUILDERS.copy(), _NETWORKS.copy()
     try:
         runpy.run_path(str(path))
     except Exception as error:
-        for table, kept in zip((_BUILDERS, _NETWORKS), before, strict=True):
-            table.clear()
-            table.update(kept)  # type: ignore[arg-type]
+        _BUILDERS.clear()
+        _NETWORKS.clear()
+        _BUILDERS.update(builders)
+        _NETWORKS.update(networks)
         raise WeightsError(f"{file}: {type(error).__name__}: {error}") from error
     _IMPORTED.add(path)
 
@@ -156,7 +157,7 @@ def create_model(name: str, pretrained: bool | str | os.PathLike[str] = False, *
     """
     if pretrained is True:
         net = load_weights(zoo.find(name).weights)
-        if settings and _changed(net, settings).config != net.config:  # type: ignore[union-attr]
+        if settings and _changed(net, settings).config != net.config:
             raise WeightsError(f"the weights of {name} are of another configuration than {settings}")
         return net
     net = _changed(_fresh(name), settings)

@@ -7,8 +7,8 @@ because the same scenes come back at other exposures (66 groups of our485, and m
 
 As measured: 95 minutes on two cores (Intel Xeon with AVX-512); the last step did best, 23.97 dB on val_seen and 19.91
 dB on val_unseen (strict, 16 and 20 pictures). It started from the darkir-s that shipped then (23.20 and 20.21 dB); the
-one that is pinned below ships today and will give other numbers. What ships as darkir-s-lol is its mean with the darkir-s that ships (24.05 and 20.17
-dB).
+one that is pinned below ships today and will give other numbers. What ships as darkir-s-lol is its mean with the
+darkir-s that ships (24.05 and 20.17 dB).
 """
 
 from __future__ import annotations

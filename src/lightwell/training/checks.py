@@ -7,7 +7,6 @@ import types
 import typing
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -119,7 +118,6 @@ def _between(least: float, most: float) -> str:
     return f"{low} to {most:g}" if most >= 1 else f"{low} to below 1"
 
 
-@cache
 def hints_of(kind: type) -> dict[str, Any]:
     """The types of a dataclass's fields."""
     return typing.get_type_hints(kind)

@@ -59,10 +59,12 @@ class Log:
             self.board.add_scalar(f"{group}/{key}", value, step)
 
     def _show_settings(self, recipe: Mapping[str, Any]) -> None:
-        settings = {name: value if isinstance(value, int | float) else str(value) for name, value in flat(recipe).items()}
+        settings = {
+            name: value if isinstance(value, int | float) else str(value) for name, value in flat(recipe).items()
+        }
         # What SummaryWriter.add_hparams does, but into this run's file instead of a run of its own.
-        for summary in hparams(settings, {f"val/{name}": 0.0 for name in self._scores}):
-            self.board._get_file_writer().add_summary(summary)
+        for summary in hparams(settings, {f"val/{name}": 0.0 for name in self._scores}):  # type: ignore[no-untyped-call]
+            self.board._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]
 
     def show(self, step: int, scenes: Sequence[Sequence[NDArray[np.uint8]]]) -> None:
         """Pictures of scenes, one scene a row: the dark picture, the restored one, the target."""

@@ -316,7 +316,8 @@ def train(
         DataError: when data is missing, broken or overlaps.
         RecipeError: when the recipe is wrong; lists everything that is.
         WeightsError: when the weights to start from are missing or other ones.
-        TrainingError: when the run cannot go on, or would go on as another experiment; the last checkpoint is left whole.
+        TrainingError: when the run cannot go on, or would do so as another experiment; the last checkpoint is left
+            whole.
         KeyboardInterrupt: on Ctrl-C or a request to terminate, after the step at hand and a checkpoint.
     """
     end = time.monotonic() + minutes * 60
@@ -346,7 +347,9 @@ def train(
             with _told_of_checkpoint(folder):
                 folder.mkdir(parents=True, exist_ok=True)
                 _write_record(folder, before, {**(told or {}), **record}, run)
-                log = stack.enter_context(contextlib.closing(Log(folder, _columns(recipe), run.step, record["recipe"], list(held_out))))
+                log = stack.enter_context(
+                    contextlib.closing(Log(folder, _columns(recipe), run.step, record["recipe"], list(held_out)))
+                )
         stop = stack.enter_context(_stop_on_signal())
         ahead = stack.enter_context(contextlib.closing(prefetched(batches.loader(run.step))))
         begun = time.monotonic()
@@ -362,14 +365,17 @@ def train(
             if log is not None:
                 with _told_of_checkpoint(folder):
                     due = run.step % recipe.validate_every == 0 or run.step == recipe.steps
-                    if due or (last and not stop.is_set()):
+                    if due:
+                        validation = _validate(run, held_out, log)
+                        _keep_best(run, folder, validation, due)
+                    if run.step % recipe.save_every == 0 or last:
+                        save_state(run.state(), state)
+                        save_weights(run.average.module, folder / "last.safetensors")
+                    if last and not due and not stop.is_set():
                         validation = _validate(run, held_out, log)
                         _keep_best(run, folder, validation, due)
                     if run.step % recipe.log_every == 0 or validation:
                         log.write(run.step, stage.name, numbers | validation)
-                    if run.step % recipe.save_every == 0 or last:
-                        save_state(run.state(), state)
-                        save_weights(run.average.module, folder / "last.safetensors")
                     if validation or last:
                         write_page(folder, recipe.name, list(held_out))
                 if report is not None:
@@ -456,7 +462,9 @@ def _write_record(folder: Path, before: dict[str, Any] | None, record: dict[str,
     }
     # The record is of what is trained now; what it was before is told by what differs.
     now = {key: value for key, value in record.items() if key != "command"}
-    write_record(folder, {**before, **now, "steps": run.recipe.steps, "resumed": [*before.get("resumed", []), going_on]})
+    write_record(
+        folder, {**before, **now, "steps": run.recipe.steps, "resumed": [*before.get("resumed", []), going_on]}
+    )
 
 
 @contextlib.contextmanager

@@ -61,7 +61,8 @@ def write_page(folder: Path, name: str, scores: Sequence[str]) -> None:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<style>{_STYLE}</style></head><body><h1>{escape(name)}</h1><p>After step {escape(step)}. The numbers are in "
         f'<a href="log.csv">log.csv</a>, what is trained in <a href="run.json">run.json</a>.</p>'
-        f'<div class="curves">{"".join(figures)}</div><h2>Held-out scenes</h2>{strips or "<p>None yet.</p>"}</body></html>\n'
+        f'<div class="curves">{"".join(figures)}</div><h2>Held-out scenes</h2>'
+        f"{strips or '<p>None yet.</p>'}</body></html>\n"
     )
     with whole_file(folder / "index.html") as file:
         file.write(page.encode())

@@ -86,7 +86,10 @@ def digest(files: Iterable[Path]) -> dict[str, Any]:
     for path in files:
         status = path.stat()
         lines.append(f"{'/'.join(path.parts[-2:])}\t{status.st_size}\t{status.st_mtime_ns}\n")
-    return {"files": len(lines), "sha256": hashlib.sha256("".join(sorted(lines)).encode("utf-8", "replace")).hexdigest()}
+    return {
+        "files": len(lines),
+        "sha256": hashlib.sha256("".join(sorted(lines)).encode("utf-8", "replace")).hexdigest(),
+    }
 
 
 def versions() -> dict[str, str]:
