@@ -12,6 +12,7 @@ import numpy as np
 
 from lightwell.downloads import Download
 from lightwell.errors import WeightsError
+from lightwell.metrics.batches import picture_by_picture
 from lightwell.metrics.levels import Array, check_pair, levels
 
 if TYPE_CHECKING:
@@ -184,6 +185,7 @@ def _take(weights: dict[str, Tensor], name: str, shape: tuple[int, ...], device:
     return found.float().to(device)
 
 
+@picture_by_picture
 def lpips(restored: Array, target: Array, model: Lpips) -> float:
     """LPIPS, lower is better.
 

@@ -15,6 +15,7 @@ from scipy.special import gamma
 
 from lightwell.downloads import Download
 from lightwell.errors import WeightsError
+from lightwell.metrics.batches import picture_by_picture
 from lightwell.metrics.levels import Array, Float, check
 from lightwell.metrics.nss import HALO, SHIFTS, fit_asymmetric, halve, matlab_gray, normalize
 
@@ -94,6 +95,7 @@ def _read(path: Path, name: str) -> NiqeParameters:
     return NiqeParameters(name, mean.astype(np.float64), covariance.astype(np.float64))
 
 
+@picture_by_picture
 def niqe(picture: Array, parameters: NiqeParameters | None = None) -> float:
     """NIQE, lower is better; no truth is needed.
 
