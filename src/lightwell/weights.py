@@ -8,7 +8,7 @@ from pathlib import Path
 from lightwell import zoo
 from lightwell.errors import WeightsError
 
-__all__ = ["find_weights"]
+__all__ = ["find_weights", "name_of"]
 
 _RUN_WEIGHTS = ("best.safetensors", "last.safetensors")
 
@@ -39,3 +39,16 @@ def find_weights(model: str | os.PathLike[str]) -> Path:
         f"no model {text!r}: neither a shipped one ({', '.join(shipped) or 'none'}), nor a .safetensors file, "
         "nor a run's folder"
     )
+
+
+def name_of(model: str | os.PathLike[str]) -> str:
+    """What a model is called: its name, that of its file, or that of the run's folder.
+
+    Bytes of a file's name that are no text are written as escapes.
+    """
+    path = Path(model)
+    if path.is_dir() or (path.suffix == ".safetensors" and f"{path.stem}.safetensors" in _RUN_WEIGHTS):
+        name = path.resolve().name if path.is_dir() else path.resolve().parent.name
+    else:
+        name = path.stem if path.suffix in (".safetensors", ".onnx") else path.name
+    return name.encode("utf-8", "backslashreplace").decode()

@@ -39,7 +39,9 @@ def export(
     lightwell restore -m takes it. On CPUs with bfloat16 instructions OpenVINO computes in bfloat16 unless it is told
     INFERENCE_PRECISION_HINT f32: single pixels are then up to some 30 levels off, a mean of half a level.
     """
-    output = output or Path(f"{_name(model)}.onnx")
+    from lightwell.weights import find_weights, name_of
+
+    output = output or Path(f"{name_of(model)}.onnx")
     if output.exists() and not overwrite:
         raise typer.BadParameter(f"{output} exists: choose --overwrite or another -o")
     if output.suffix != ".onnx":
@@ -50,7 +52,6 @@ def export(
     from rich.console import Console
 
     from lightwell import zoo
-    from lightwell.weights import find_weights
 
     weights = find_weights(model)
     start = time.monotonic()
@@ -61,13 +62,5 @@ def export(
         for file in imports or []:
             import_networks(file)
         known = {card.name: card.content.get("bytes_per_pixel") for card in zoo.cards()}
-        export_onnx(load_weights(weights), output, name=_name(model), bytes_per_pixel=known.get(model))
+        export_onnx(load_weights(weights), output, name=name_of(model), bytes_per_pixel=known.get(model))
     typer.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB, {time.monotonic() - start:.0f} s")
-
-
-def _name(model: str) -> str:
-    """What a model is called: its name, its file's, or that of the run's folder."""
-    path = Path(model)
-    if path.suffix != ".safetensors":
-        return path.resolve().name if path.is_dir() else path.name
-    return path.resolve().parent.name if path.stem in ("best", "last") else path.stem

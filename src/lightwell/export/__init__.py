@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lightwell.downloads import cache
-from lightwell.weights import find_weights
+from lightwell.weights import find_weights, name_of
 
 __all__ = ["cached_graph", "is_weights"]
 
@@ -49,8 +49,7 @@ def cached_graph(model: str | os.PathLike[str], tell: Callable[[str], None] = la
     from lightwell.export.onnx import export_onnx
     from lightwell.models import load_weights
 
-    name = weights.parent.name if weights.stem in ("best", "last") else weights.stem
-    export_onnx(load_weights(weights), graph, name=name, metadata={_KEY: digest})
+    export_onnx(load_weights(weights), graph, name=name_of(weights), metadata={_KEY: digest})
     return graph
 
 

@@ -40,8 +40,8 @@ def spec(net: nn.Module, name: str, bytes_per_pixel: int | None = None) -> dict[
     """What a program must know to run a network's graph.
 
     Returns:
-        ``version`` 1; ``name``; ``strategy``, how pictures larger than memory go through it; ``channels``, C; heights
-        and widths that are a ``multiple`` cost nothing to pad; ``bytes_per_pixel``, what a run takes at most beside
+        ``version`` 1; ``name``; ``strategy``, how pictures larger than memory go through it; ``channels`` of the
+        picture; heights and widths that are a ``multiple`` cost nothing to pad; ``bytes_per_pixel``, what a run takes at most beside
         the picture, by default a guess on the safe side from the number of parameters.
     """
     parameters = sum(parameter.numel() for parameter in net.parameters())
@@ -50,7 +50,7 @@ def spec(net: nn.Module, name: str, bytes_per_pixel: int | None = None) -> dict[
         "version": 1,
         "name": name,
         "strategy": "tiles",
-        "channels": _channels(net),
+        "channels": int(getattr(getattr(net, "config", None), "img_channels", None) or _channels(net)),
         "multiple": int(getattr(net, "multiple", 1)),
         "bytes_per_pixel": int(guess) if bytes_per_pixel is None else bytes_per_pixel,
     }
@@ -95,7 +95,7 @@ def export_onnx(
                     raise WeightsError(f"{type(net).__name__}: its ONNX graph does not give what the network gives")
     finally:
         net.train(was_training)
-    described = spec(net, name or path.stem, bytes_per_pixel) | {"channels": channels}
+    described = spec(net, name or path.stem, bytes_per_pixel)
     for key, value in {"lightwell": json.dumps(described), **(metadata or {})}.items():
         model.metadata_props.add(key=key, value=value)
     onnx.checker.check_model(model)

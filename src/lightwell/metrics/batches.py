@@ -69,9 +69,7 @@ def ssim(restored: Tensor, target: Tensor) -> Tensor:
         height, width = restored.shape[-2:]
         raise ValueError(f"SSIM needs pictures of at least 11x11 pixels; these have {height}x{width}")
     # Variances do not depend on the offset, means do: both are exact enough in float64.
-    return torch.stack(
-        [1 - dissimilarity(one[None], other[None]) for one, other in zip(restored, target, strict=True)]
-    )
+    return torch.stack([1 - dissimilarity(one[None], other[None]) for one, other in zip(restored, target, strict=True)])
 
 
 def prepare(protocol: Protocol, restored: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -130,7 +128,6 @@ def _checked(batch: Tensor) -> Tensor:
         raise ValueError(f"a batch is of type {batch.dtype}; taken are uint8 and floats in [0, 1]")
     low, high = (float(end) for end in batch.detach().aminmax())
     if not (low >= 0 and high <= 1):  # NaN is neither
-        raise ValueError(
-            f"a batch holds floats from {low:g} to {high:g}; taken are floats in [0, 1]: .clamp(0, 1) what a network gives"
-        )
+        what = f"a batch holds floats from {low:g} to {high:g}"
+        raise ValueError(f"{what}; taken are floats in [0, 1]: .clamp(0, 1) what a network gives")
     return batch.float() if batch.dtype in (torch.float16, torch.bfloat16) else batch

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Array", "GRAY", "LUMA", "Float", "check", "check_pair", "gray", "levels", "luma", "round_half_up"]
+__all__ = ["GRAY", "LUMA", "Array", "Float", "check", "check_pair", "gray", "levels", "luma", "round_half_up"]
 
 Array = NDArray[Any]
 Float = NDArray[np.floating[Any]]
