@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from PIL import Image
 import graphs
 from lightwell.errors import DataError, PictureError
 from lightwell.evaluation.evaluate import Method, baselines, check, evaluate, load
+from lightwell.evaluation.figures import differing_crop
 from lightwell.evaluation.measures import by_name, by_protocol
 
 
@@ -157,8 +159,12 @@ def test_the_report_of_two_methods(pairs, tmp_path, run):
     assert "http://" not in page
     assert "https://" not in page
     # Best three and worst three of each method: input, output, truth, error; and the error's scale above each group.
-    assert len(sources) == 2 * (6 * 4 + 2)
-    assert page.count("<svg") == 4 + 2 * 6
+    # And all six scenes side by side, input, gamma, both methods and truth, each whole and in part.
+    assert len(sources) == 2 * (6 * 4 + 2) + 6 * 5 * 2
+    # A histogram for each method and each of those strips, and a plot of differences for each column.
+    assert page.count('<svg class="luma"') == 4 + 2 * 6
+    assert page.count('<svg class="paired"') == 5
+    assert "Only 6 pictures say this" in page
     for suffix in ("strict", "gtmean-gray"):
         assert suffix in page
         assert suffix in (out / "report.md").read_text()
@@ -236,3 +242,101 @@ def test_one_picture_is_enough(tmp_path, run):
     means = report["methods"]["pred"]["means"]
     assert means["psnr/strict"] == {"mean": pytest.approx(28.1308), "pictures": 1, "interval_95": None}
     assert means["psnr/gtmean-gray"]["mean"] == "inf"
+
+
+def test_folders_get_names_and_a_table_for_latex(pairs, tmp_path, run):
+    out = tmp_path / "r"
+    words = ("evaluate", "--pred", f"IAT_2={pairs / 'near'}", "--pred", pairs / "far", "--high", pairs / "high")
+    code, said = run(*words, "--latex", "-o", out)
+    assert code == 0
+    assert "no --low" in said
+    assert "Only 6 pictures" in said
+    report = json.loads((out / "report.json").read_text())
+    assert list(report["methods"]) == ["IAT_2", "far"]
+    table = (out / "table.tex").read_text().splitlines()
+    best = next(line for line in table if line.startswith("IAT\\_2 & "))
+    assert best.startswith(f"IAT\\_2 & \\textbf{{{20 * np.log10(255 / 5):.2f}}}")
+    assert table[-2:] == ["\\bottomrule", "\\end{tabular}"]
+    assert run(*words, "--latex", "-o", out)[0] == 2
+    code, said = run(*words, "--pred", f"far={pairs / 'near'}", "-o", tmp_path / "other")
+    assert code == 2
+    assert "several are called far" in said
+    assert run("evaluate", "--pred", f"x={pairs / 'gone'}", "--high", pairs / "high", "-o", tmp_path / "other")[0] == 2
+
+
+def test_a_rotated_tiff_has_the_size_it_is_seen_with(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    save(tmp_path / "high" / "a.tif", flat(100, 24, 32), exif=exif)
+    save(tmp_path / "pred" / "a.png", flat(100, 32, 24))
+    methods = [Method("pred", pictures(tmp_path / "pred"))]
+    assert check(methods, pictures(tmp_path / "high")) == {"a": (24, 32)}
+    assert evaluate("d", methods, pictures(tmp_path / "high"), [by_protocol("strict")]).scores.shape == (1, 1, 2)
+
+
+def test_restored_pictures_are_not_written_over(pairs, tmp_path, run):
+    graphs.save(tmp_path / "nothing.onnx", "identity")
+    inside = tmp_path / "r" / "restored" / "nothing"
+    inside.mkdir(parents=True)
+    for path in (pairs / "low").iterdir():
+        (inside / path.name).write_bytes(path.read_bytes())
+    before = (inside / "0.png").read_bytes()
+    words = ("evaluate", "-m", tmp_path / "nothing.onnx", "--high", pairs / "high", "-o", tmp_path / "r", "--quiet")
+    code, said = run(*words, "--low", inside, "--overwrite")
+    assert code == 2
+    assert "where restored pictures go" in said
+    code, said = run(*words, "--low", pairs / "low")
+    assert code == 2
+    assert "holds pictures" in said
+    assert (inside / "0.png").read_bytes() == before
+    (tmp_path / "b").mkdir()
+    graphs.save(tmp_path / "b" / "nothing.onnx", "identity")
+    code, said = run(*words, "-m", tmp_path / "b" / "nothing.onnx", "--low", pairs / "low", "--overwrite")
+    assert code == 2
+    assert "two models are called nothing" in said
+
+
+def test_names_that_are_no_text_or_look_like_something_else(pairs, tmp_path, run):
+    for folder in ("near", "high"):
+        (pairs / folder / "0.png").rename(pairs / folder / os.fsdecode(b"\xff.png"))
+        (pairs / folder / "1.png").rename(pairs / folder / "=1+1.png")
+    (pairs / "near").rename(pairs / "a|b*c*")
+    words = ("evaluate", "--pred", pairs / "a|b*c*", "--high", pairs / "high", "-o", tmp_path / "r")
+    assert run(*words)[0] == 0
+    assert "| a\\|b\\*c\\* |" in (tmp_path / "r" / "report.md").read_text()
+    with (tmp_path / "r" / "scores.csv").open() as file:
+        names = [row["picture"] for row in csv.DictReader(file)]
+    assert "'=1+1" in names
+    assert "\\udcff" in names
+
+
+def test_a_runs_weights_are_evaluated(pairs, tmp_path, run):
+    torch = pytest.importorskip("torch")
+    from lightwell.models import save_weights
+    from lightwell.models.darkir import DarkIR, DarkIRConfig
+
+    torch.manual_seed(0)
+    folder = tmp_path / "runs" / "mine"
+    folder.mkdir(parents=True)
+    net = DarkIR(DarkIRConfig(width=4, enc_blk_nums=(1,), dec_blk_nums=(1,))).eval()
+    save_weights(net, folder / "best.safetensors")
+    words = ("evaluate", "-m", folder, "--low", pairs / "low", "--high", pairs / "high", "-o", tmp_path / "r")
+    assert run(*words)[0] == 0
+    report = json.loads((tmp_path / "r" / "report.json").read_text())
+    assert list(report["methods"]) == ["input", "gamma 0.45", "mine"]
+    low = load(pairs / "low" / "0.png")
+    with torch.inference_mode():
+        restored = net(torch.tensor(low).permute(2, 0, 1)[None] / 255)[0].clamp(0, 1).permute(1, 2, 0).numpy()
+    expected = np.rint(restored * 255)
+    assert np.abs(load(tmp_path / "r" / "restored" / "mine" / "0.png") - expected).max() <= 1
+
+
+def test_the_crop_is_where_pictures_differ():
+    first = np.full((300, 400, 3), 50, np.uint8)
+    second = first.copy()
+    second[120:140, 310:330] = 200
+    rows, columns = differing_crop([first, second], 100)
+    assert (rows.stop - rows.start, columns.stop - columns.start) == (100, 100)
+    assert rows.start <= 120 < 140 <= rows.stop
+    assert columns.start <= 310 < 330 <= columns.stop
+    assert differing_crop([first[:50], second[:50]], 100)[0] == slice(0, 50)

@@ -38,6 +38,21 @@ def test_weights_become_a_graph_that_runs(net: DarkIR, tmp_path: Path) -> None:
     np.testing.assert_allclose(restored, net(low).detach(), rtol=0, atol=1e-5)
 
 
+def test_a_runs_folder_and_a_gray_network_are_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "gray").mkdir(parents=True)
+    net = DarkIR(DarkIRConfig(img_channels=1, width=4, enc_blk_nums=(1,), dec_blk_nums=(1,)))
+    save_weights(net, tmp_path / "runs/gray/best.safetensors")
+
+    result = CliRunner().invoke(app, ["export", "runs/gray"])
+
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("gray.onnx: ")
+    low = torch.rand(1, 1, 10, 13)
+    (restored,) = onnxruntime.InferenceSession(tmp_path / "gray.onnx").run(None, {"low": low.numpy()})
+    np.testing.assert_allclose(restored, net(low).detach(), rtol=0, atol=1e-5)
+
+
 def test_a_public_checkpoint_becomes_weights_and_a_graph(net: DarkIR, tmp_path: Path) -> None:
     torch.save({"params": {f"module.{k}": v for k, v in net.state_dict().items()}}, tmp_path / "public.pt")
     target = str(tmp_path / "mine")
@@ -58,6 +73,7 @@ def test_a_public_checkpoint_becomes_weights_and_a_graph(net: DarkIR, tmp_path: 
     [
         (["export", "darkir-s", "-o", "there.onnx"], "--overwrite"),
         (["export", "darkir-s", "-o", "net.pt"], ".onnx"),
+        (["export", "darkir-s", "-o", "gone/net.onnx"], "there is no folder gone"),
         (["import", "there.onnx", "-o", "mine", "--dilations", "one"], "1,4,9"),
     ],
 )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import torch
 from torch import nn
 
 from lightwell import zoo
+from lightwell.errors import WeightsError
+from lightwell.export import cached_graph
 from lightwell.export.onnx import export_onnx, link_weights
 from lightwell.models import create_model, load_weights, save_weights
 from lightwell.models.darkir import DarkIR, DarkIRConfig
@@ -81,6 +84,34 @@ def test_a_gray_network_exports_too(tmp_path: Path) -> None:
     assert_same(net.eval(), low, restored)
 
 
+def test_the_graph_says_how_it_is_run(tmp_path: Path) -> None:
+    net = DarkIR(DarkIRConfig(img_channels=1, width=4, enc_blk_nums=(1, 1), dec_blk_nums=(1, 1)))
+    export_onnx(net, tmp_path / "net.onnx", name="mine", bytes_per_pixel=700)
+    session = onnxruntime.InferenceSession(tmp_path / "net.onnx")
+    assert json.loads(session.get_modelmeta().custom_metadata_map["lightwell"]) == {
+        "version": 1,
+        "name": "mine",
+        "strategy": "tiles",
+        "channels": 1,
+        "multiple": 4,
+        "bytes_per_pixel": 700,
+    }
+    assert session.get_inputs()[0].shape == ["batch", 1, "height", "width"]
+
+
+class Odd(nn.Module):
+    """A network whose code looks at the size of what it is given, which a trace does not keep."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * (0.5 if x.shape[-1] % 7 == 0 else 2.0)
+
+
+def test_a_graph_that_does_something_else_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="Odd: "):
+        export_onnx(Odd(), tmp_path / "odd.onnx")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.fixture(scope="module")
 def frlie(tmp_path_factory: pytest.TempPathFactory) -> tuple[FRLIE, Path, Path]:
     """A small FRLIE with running statistics of its own, its graph and its weights, linked."""
@@ -106,10 +137,10 @@ def test_a_linked_frlie_agrees_with_torch(frlie: tuple[FRLIE, Path, Path], shape
 
 def test_only_what_a_batch_norm_changed_is_kept_in_the_graph(frlie: tuple[FRLIE, Path, Path]) -> None:
     net, graph, _ = frlie
-    own = [t.name for t in onnx.load(graph, load_external_data=False).graph.initializer if not t.external_data]
-    parameters = {name for name, _ in net.named_parameters()}
-    normed = ("encoder.conv2", "encoder.conv3", "encoder.conv4", "decoder.up1", "decoder.conv1", "decoder.up2")
-    assert {name.rpartition(".")[0].rpartition(".")[0] for name in own if name in parameters} == set(normed)
+    initializers = onnx.load(graph, load_external_data=False).graph.initializer
+    linked = {tensor.name for tensor in initializers if tensor.external_data}
+    left = {name.rpartition(".")[0].rpartition(".")[0] for name, _ in net.named_parameters() if name not in linked}
+    assert left == {"encoder.conv2", "encoder.conv3", "encoder.conv4", "decoder.up1", "decoder.conv1", "decoder.up2"}
 
 
 def test_linked_weights_are_shipped_once(net: DarkIR, exported: Path, tmp_path: Path) -> None:
@@ -145,6 +176,34 @@ def test_shipped_graphs_and_weights_are_one_network(name: str) -> None:
     net = create_model(name, pretrained=True).eval()
     assert_same(net, low, restored)
     assert (
-        sum(p.numel() for k, p in load_weights(card.weights_of()).named_parameters() if "side_out" not in k)
+        sum(p.numel() for k, p in load_weights(card.weights["restore"]).named_parameters() if "side_out" not in k)
         == (card.content["parameters"])
     )
+
+
+def test_a_runs_folder_gets_its_graph_once_and_a_new_one_for_new_weights(tmp_path: Path) -> None:
+    run, told = tmp_path / "run", []
+    run.mkdir()
+    config = DarkIRConfig(width=4, enc_blk_nums=(1,), dec_blk_nums=(1,))
+    save_weights(DarkIR(config), run / "best.safetensors")
+    graph = cached_graph(run, told.append)
+    assert graph == run / "best.onnx"
+    assert str(run / "best.safetensors") in told[0]
+    first = graph.read_bytes()
+    assert cached_graph(run / "best.safetensors", told.append) == graph
+    assert len(told) == 1
+    described = onnxruntime.InferenceSession(graph).get_modelmeta().custom_metadata_map["lightwell"]
+    assert json.loads(described)["name"] == "run"
+    save_weights(DarkIR(config), run / "best.safetensors")
+    assert cached_graph(run, told.append) == graph
+    assert graph.read_bytes() != first
+
+
+def test_a_graph_of_another_origin_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIGHTWELL_CACHE", str(tmp_path / "cache"))
+    save_weights(DarkIR(DarkIRConfig(width=4, enc_blk_nums=(1,), dec_blk_nums=(1,))), tmp_path / "net.safetensors")
+    (tmp_path / "net.onnx").write_bytes(b"somebody's")
+    graph = cached_graph(tmp_path / "net.safetensors")
+    assert graph.parent == tmp_path / "cache" / "graphs"
+    assert cached_graph(tmp_path / "net.safetensors") == graph
+    assert (tmp_path / "net.onnx").read_bytes() == b"somebody's"

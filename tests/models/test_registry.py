@@ -10,7 +10,16 @@ from safetensors.torch import save_file
 from torch import nn
 
 from lightwell.errors import WeightsError
-from lightwell.models import create_model, list_models, load_weights, save_weights
+from lightwell.models import (
+    create_model,
+    find_weights,
+    import_networks,
+    list_models,
+    load_model,
+    load_weights,
+    registry,
+    save_weights,
+)
 from lightwell.models.darkir import DarkIR, DarkIRConfig
 from lightwell.models.registry import register_model
 
@@ -21,6 +30,83 @@ def test_listing_takes_wildcards() -> None:
     assert {"darkir-s", "darkir-m", "darkir-l"} <= set(list_models())
     assert list_models("*-m") == ["darkir-m"]
     assert list_models("nothing*") == []
+
+
+def test_listing_names_what_ships() -> None:
+    assert {"darkir-s-lol", "darkir-l"} <= set(list_models())
+    shipped = list_models(pretrained=True)
+    assert {"darkir-s", "darkir-s-lol"} <= set(shipped)
+    assert "darkir-l" not in shipped
+    assert isinstance(create_model("darkir-s-lol"), DarkIR)
+
+
+def test_settings_change_a_network() -> None:
+    assert create_model("darkir-s", width=4, dilations=(1,)).config == DarkIRConfig(width=4, dilations=(1,))
+    with pytest.raises(ValueError, match=r"no setting wdith: there are img_channels, width"):
+        create_model("darkir-s", wdith=4)
+    with pytest.raises(WeightsError, match="another configuration"):
+        create_model("darkir-s", pretrained=True, width=4)
+
+
+def test_pretrained_takes_a_file_and_a_runs_folder(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    with pytest.raises(WeightsError, match="no run's folder"):
+        find_weights(run)
+    small = {"width": 4, "enc_blk_nums": (1,), "dec_blk_nums": (1,)}
+    last, best = create_model("darkir-s", **small), create_model("darkir-s", **small)
+    save_weights(last, run / "last.safetensors")
+    assert find_weights(run) == run / "last.safetensors"
+    save_weights(best, run / "best.safetensors")
+    for net in (load_model(run), create_model("darkir-s", run, **small), create_model("darkir-s", run, **small)):
+        assert all(torch.equal(value, best.state_dict()[key]) for key, value in net.state_dict().items())
+    named = create_model("darkir-s", pretrained=run / "last.safetensors", **small)
+    assert torch.equal(named.intro.weight, last.intro.weight)
+    with pytest.raises(WeightsError, match="does not fit darkir-s"):
+        create_model("darkir-s", pretrained=run)
+    for wrong in (tmp_path / "gone.safetensors", "darkir-xs", tmp_path / "net.onnx"):
+        with pytest.raises(WeightsError, match=str(wrong)):
+            load_model(wrong)
+
+
+OWN = """
+from dataclasses import dataclass
+from torch import nn
+from lightwell.models.registry import register_model, register_network
+
+@dataclass(frozen=True)
+class OwnConfig:
+    width: int = 5
+
+@register_network(OwnConfig)
+class Own(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.config = config
+        self.body = nn.Conv2d(3, config.width, 1)
+
+@register_model
+def own_s():
+    return Own(OwnConfig())
+"""
+
+
+def test_a_network_of_ones_own_comes_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for table in ("_BUILDERS", "_NETWORKS", "_IMPORTED"):
+        monkeypatch.setattr(registry, table, getattr(registry, table).copy())
+    (tmp_path / "broken.py").write_text(OWN + "\n1 / 0\n")
+    with pytest.raises(WeightsError, match=r"broken\.py: ZeroDivisionError"):
+        import_networks(tmp_path / "broken.py")
+    assert "own-s" not in list_models()
+    (tmp_path / "own.py").write_text(OWN)
+    import_networks(tmp_path / "own.py")
+    import_networks(tmp_path / "own.py")
+    net = create_model("own-s", width=7)
+    save_weights(net, tmp_path / "own.safetensors")
+    assert load_model(tmp_path / "own.safetensors").body.weight.shape[0] == 7
+    monkeypatch.delitem(registry._NETWORKS, "own")
+    with pytest.raises(WeightsError, match=r"a network 'own'.*--import FILE\.py"):
+        load_model(tmp_path / "own.safetensors")
 
 
 def test_an_unknown_name_lists_the_known() -> None:

@@ -18,7 +18,7 @@ from typing import Annotated
 import typer
 
 import lightwell
-from lightwell.cli import degrade, detect_eval, doctor, evaluate, export, importing, models, restore, train
+from lightwell.cli import degrade, detect_eval, doctor, evaluate, export, importing, models, restore, runs, train
 from lightwell.cli.console import worded
 from lightwell.cli.options import flag
 from lightwell.errors import LightwellError
@@ -46,6 +46,7 @@ _add("models", models.models, "List the shipped models, or print the card of one
 _add("doctor", doctor.doctor, "Say what is installed, what will run, and whether it computes the same.")
 _add("degrade", degrade.degrade, "Make dark, noisy, blurred copies of good photographs.")
 _add("train", train.train, "Train a network by a recipe.")
+_add("runs", runs.runs, "List what was trained, and compare.")
 _add("evaluate", evaluate.evaluate, "Measure restored pictures and write a report.")
 _add("detect-eval", detect_eval.detect_eval, "Run an object detector before and after restoring.")
 _add("export", export.export, "Write a model as an ONNX file.")

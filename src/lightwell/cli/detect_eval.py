@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lightwell.cli.evaluate import command_line, named, progress, refuse_to_overwrite
-from lightwell.cli.options import flag
+from lightwell.cli.evaluate import named, progress, refuse_to_overwrite, restored_folders, tell
+from lightwell.cli.options import command_line, flag
 
 if TYPE_CHECKING:
     from lightwell.evaluation.report.detection import DetectionReport
@@ -33,11 +34,11 @@ def detect_eval(
     head: Annotated[_Head, typer.Option(help="How its outputs are laid out.")],
     model: Annotated[
         list[str] | None,
-        typer.Option("--model", "-m", metavar="NAME|FILE", help="A model to restore them with. May be repeated."),
+        typer.Option("--model", "-m", metavar="NAME|FILE|RUN", help="A model to restore them with. May be repeated."),
     ] = None,
     pred: Annotated[
-        list[Path] | None,
-        typer.Option(exists=True, file_okay=False, metavar="DIR", help="Restored pictures. May be repeated."),
+        list[str] | None,
+        typer.Option(metavar="[NAME=]DIR", help="Restored pictures, and what to call them. May be repeated."),
     ] = None,
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Of the report; made if missing.")
@@ -91,7 +92,9 @@ def detect_eval(
     runner = Detector(detector, head.value, names, (size, size), nms)
 
     rows = [Method("raw", used)]
-    for name, folder in named(pred or []).items():
+    folders = named(pred or [])
+    restored = restored_folders(model or [], output, [images, *folders.values()], overwrite)
+    for name, folder in folders.items():
         pictures = find_pictures(folder)
         lacking = [picture for picture in used if picture not in pictures]
         if lacking:
@@ -101,7 +104,8 @@ def detect_eval(
     models = model or []
     results = []
     with progress(len(used) * (len(rows) + 2 * len(models)), quiet=quiet) as done:
-        rows += [restore_all(name, used, output / "restored" / Path(name).stem, done) for name in models]
+        pairs = zip(models, restored.values(), strict=True)
+        rows += [restore_all(name, used, folder, done, partial(tell, quiet=quiet)) for name, folder in pairs]
         for method in rows:
             places = pictures_of(coco, method.pictures)
             found = detect(runner, places, done)

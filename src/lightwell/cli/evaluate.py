@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lightwell.cli.options import flag
+from lightwell.cli.options import command_line, flag
 
 if TYPE_CHECKING:
     from lightwell.evaluation.evaluate import Evaluation
     from lightwell.evaluation.measures import Measure
 
-__all__ = ["command_line", "evaluate", "named", "progress", "refuse_to_overwrite"]
+__all__ = ["evaluate", "named", "progress", "refuse_to_overwrite", "restored_folders", "tell"]
 
 
 class _Protocol(StrEnum):
@@ -30,11 +29,11 @@ class _Protocol(StrEnum):
 def evaluate(
     model: Annotated[
         list[str] | None,
-        typer.Option("--model", "-m", metavar="NAME|FILE", help="A model to run on --low. May be repeated."),
+        typer.Option("--model", "-m", metavar="NAME|FILE|RUN", help="A model to run on --low. May be repeated."),
     ] = None,
     pred: Annotated[
-        list[Path] | None,
-        typer.Option(exists=True, file_okay=False, metavar="DIR", help="Restored pictures. May be repeated."),
+        list[str] | None,
+        typer.Option(metavar="[NAME=]DIR", help="Restored pictures, and what to call them. May be repeated."),
     ] = None,
     low: Annotated[
         Path | None,
@@ -54,18 +53,23 @@ def evaluate(
         list[str] | None,
         typer.Option(
             metavar="NAME[=FILES]",
-            help="Further ones: fsim, fsimc, ciede2000, hue-error, lpips-alex, lpips-vgg, niqe[=FILE], "
+            help="Further ones: fsim, fsimc, ciede2000, hue-error, lpips-alex, lpips-vgg, niqe[=published|FILE], "
             "brisque=MODEL,RANGE, sseq=MODEL[,RANGE]. May be repeated.",
         ),
     ] = None,
     data: Annotated[str | None, typer.Option(metavar="NAME", help="Of the data. Default: the folder's.")] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Pictures measured at a time. Default: one a core.")] = None,
+    imports: Annotated[
+        list[Path] | None,
+        typer.Option("--import", metavar="FILE.py", help="Run a file that registers networks. May be repeated."),
+    ] = None,
+    latex: Annotated[bool, flag("--latex", help="Also write the table for LaTeX: table.tex.")] = False,
     overwrite: Annotated[bool, flag("--overwrite", help="Replace a report that exists.")] = False,
     quiet: Annotated[bool, flag("--quiet", "-q", help="Only errors.")] = False,
 ) -> None:
     """[bold]lightwell evaluate --model darkir-s --low eval15/low --high eval15/high[/bold]
 
-    [bold]lightwell evaluate --pred mine --pred theirs --low eval15/low --high eval15/high[/bold]
+    [bold]lightwell evaluate --pred mine --pred IAT=theirs/iat --low eval15/low --high eval15/high[/bold]
 
     [bold]lightwell evaluate --pred restored[/bold]  without a truth: NIQE
 
@@ -76,7 +80,7 @@ def evaluate(
     from lightwell.data.folders import find_pictures
     from lightwell.evaluation.evaluate import Method, baselines, check
     from lightwell.evaluation.evaluate import evaluate as measure_all
-    from lightwell.evaluation.report.evaluation import write_report
+    from lightwell.evaluation.report.evaluation import warning, write_latex, write_report
     from lightwell.evaluation.report.page import FILES, provenance
     from lightwell.evaluation.restoring import restore_all
 
@@ -84,24 +88,42 @@ def evaluate(
         raise typer.BadParameter("give --model, to run it on --low, or --pred, pictures that are restored")
     if model and low is None:
         raise typer.BadParameter("--model needs --low, the pictures to restore")
+    if not overwrite and latex and (output / "table.tex").exists():
+        raise typer.BadParameter(f"{output / 'table.tex'} exists: choose --overwrite or another -o")
     measures = _measures(high is not None, protocol or [], metric or [])
     refuse_to_overwrite(output, FILES, overwrite=overwrite)
+    folders = named(pred or [])
+    restored = restored_folders(
+        model or [], output, [folder for folder in (low, high, *folders.values()) if folder], overwrite
+    )
 
     dark = {} if low is None else find_pictures(low)
     truth = None if high is None else find_pictures(high)
-    given = [Method(name, find_pictures(folder)) for name, folder in named(pred or []).items()]
+    given = [Method(name, find_pictures(folder)) for name, folder in folders.items()]
     first = baselines(dark) if low else []
-    check([*first, *given], truth)
+    check([*first, *(Method(name, dark) for name in restored), *given], truth)
+    if not low and not quiet:
+        typer.echo("no --low: the untouched input and the fixed gamma are not in the table", err=True)
+    if imports:
+        from lightwell.models import import_networks
+
+        for file in imports:
+            import_networks(file)
     steps = len(dark) * len(model or []) + len(dark or truth or given[0].pictures)
     with progress(steps, quiet=quiet) as done:
-        ours = [restore_all(name, dark, output / "restored" / Path(name).stem, done) for name in model or []]
-        title = data or _name(high or low or (pred or [Path()])[0])
+        pairs = zip(model or [], restored.values(), strict=True)
+        ours = [restore_all(name, dark, folder, done, partial(tell, quiet=quiet)) for name, folder in pairs]
+        title = data or _name(high or low or next(iter(folders.values())))
         result = measure_all(title, [*first, *ours, *given], truth, measures, jobs, done)
     output.mkdir(parents=True, exist_ok=True)
     made = provenance(command_line(), ["numpy", "scipy", "pillow", *(["onnxruntime"] if model else [])])
     write_report(result, output, made)
+    if latex:
+        write_latex(result, output / "table.tex")
     if not quiet:
         _show(result)
+        if few := warning(result):
+            typer.echo(few)
         typer.echo(f"{output / FILES[0]}")
 
 
@@ -119,16 +141,68 @@ def _measures(with_truth: bool, protocols: Sequence[str], names: Sequence[str]) 
         return [*(by_protocol(name) for name in protocols or ("strict", "gtmean-gray")), *measures]
     if any(measure.needs_truth for measure in measures):
         raise typer.BadParameter("without --high only metrics that need no truth: niqe, brisque, sseq")
-    return measures or [by_name("niqe=lightwell-bsds300")]
+    return measures or [by_name("niqe")]
 
 
-def named(folders: Sequence[Path]) -> dict[str, Path]:
-    """Folders by their name, or by their path as it was typed where several have one name."""
-    names = [folder.resolve().name for folder in folders]
-    return {
-        name if names.count(name) == 1 else folder.as_posix(): folder
-        for name, folder in zip(names, folders, strict=True)
-    }
+def named(folders: Sequence[str]) -> dict[str, Path]:
+    """Folders by the names they are given as ``NAME=DIR``, else by their own, or by their path as it was typed where
+    several have one name.
+    """
+    paths, given = [], []
+    for text in folders:
+        name, equals, rest = text.partition("=")
+        if Path(text).is_dir() or not equals or not name:
+            paths.append(Path(text))
+            given.append("")
+        else:
+            paths.append(Path(rest))
+            given.append(name)
+    for path in paths:
+        if not path.is_dir():
+            raise typer.BadParameter(f"--pred: there is no folder {path}")
+    own = [path.resolve().name for path in paths]
+    chosen = [
+        name or (folder if own.count(folder) == 1 else path.as_posix())
+        for name, folder, path in zip(given, own, paths, strict=True)
+    ]
+    chosen = [name.encode("utf-8", "backslashreplace").decode() for name in chosen]
+    if doubled := sorted({name for name in chosen if chosen.count(name) > 1}):
+        raise typer.BadParameter(f"--pred: several are called {', '.join(doubled)}: give them names, --pred NAME=DIR")
+    return dict(zip(chosen, paths, strict=True))
+
+
+def restored_folders(models: Sequence[str], output: Path, inputs: Sequence[Path], overwrite: bool) -> dict[str, Path]:
+    """The folder that each model's pictures go to, by the model's name; nothing that is there is written over.
+
+    Args:
+        models: as they are given.
+        output: the report's folder.
+        inputs: folders that are read, which must not lie there.
+        overwrite: whether pictures of an earlier report may be replaced.
+    """
+    from lightwell.export import is_weights
+    from lightwell.weights import find_weights, name_of
+
+    found: dict[str, Path] = {}
+    for model in models:
+        if is_weights(model):
+            find_weights(model)
+        name = name_of(model)
+        if name in found:
+            raise typer.BadParameter(f"two models are called {name}: evaluate them one at a time, or rename a file")
+        found[name] = folder = output / "restored" / name
+        inside = [path for path in inputs if folder.resolve() in (path.resolve(), *path.resolve().parents)]
+        if inside:
+            raise typer.BadParameter(f"{inside[0]} lies where restored pictures go, {folder}: choose another -o")
+        if not overwrite and folder.is_dir() and any(folder.iterdir()):
+            raise typer.BadParameter(f"{folder} holds pictures: choose --overwrite or another -o")
+    return found
+
+
+def tell(line: str, *, quiet: bool) -> None:
+    """A line on what takes time."""
+    if not quiet:
+        typer.echo(line, err=True)
 
 
 def _name(folder: Path) -> str:
@@ -161,11 +235,6 @@ def refuse_to_overwrite(folder: Path, names: Sequence[str], *, overwrite: bool) 
         raise typer.BadParameter(f"{folder} holds a report ({', '.join(existing)}): choose --overwrite or another -o")
 
 
-def command_line() -> str:
-    """The command as it was typed, for the record."""
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-
-
 @contextlib.contextmanager
 def progress(total: int, *, quiet: bool) -> Iterator[Callable[[str], None]]:
     """A bar on a terminal, which the returned function moves on by one picture; nothing elsewhere."""
@@ -180,4 +249,4 @@ def progress(total: int, *, quiet: bool) -> Iterator[Callable[[str], None]]:
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=total)
-        yield lambda name: bar.update(task, advance=1, description=name)
+        yield lambda name: bar.update(task, advance=1, description=name.encode("utf-8", "backslashreplace").decode())

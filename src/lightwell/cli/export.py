@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -14,26 +15,52 @@ __all__ = ["export"]
 
 def export(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="A shipped model's name, or weights as training writes them.")
+        str,
+        typer.Argument(
+            metavar="MODEL", help="A shipped model's name, a weights file (.safetensors), or a run's folder."
+        ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The ONNX file to write.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="The ONNX file to write. Default: NAME.onnx here."),
+    ] = None,
+    imports: Annotated[
+        list[Path] | None,
+        typer.Option("--import", metavar="FILE.py", help="Run a file that registers networks. May be repeated."),
+    ] = None,
     overwrite: Annotated[bool, flag("--overwrite", help="Replace a file that exists.")] = False,
 ) -> None:
-    """[bold]lightwell export darkir-s -o darkir-s.onnx[/bold]
+    """[bold]lightwell export darkir-s[/bold]
 
-    [bold]lightwell export runs/darkir-s/best.safetensors -o mine.onnx[/bold]
+    [bold]lightwell export runs/darkir-s -o mine.onnx[/bold]
 
-    Write a model as one ONNX file: input low, float32 (N, 3, H, W) in [0, 1] of any size, output restored, the same,
-    not clamped. It holds no DFT operator, so onnxruntime, OpenVINO and others run it; lightwell restore -m takes it.
+    Write a model as one ONNX file: input low, float32 (N, C, H, W) in [0, 1] of any size, output restored, the same,
+    not clamped. It holds no DFT operator, so onnxruntime, OpenVINO and others run it; its metadata say how, and
+    lightwell restore -m takes it. On CPUs with bfloat16 instructions OpenVINO computes in bfloat16 unless it is told
+    INFERENCE_PRECISION_HINT f32: single pixels are then up to some 30 levels off, a mean of half a level.
     """
+    from lightwell.weights import find_weights, name_of
+
+    output = output or Path(f"{name_of(model)}.onnx")
     if output.exists() and not overwrite:
         raise typer.BadParameter(f"{output} exists: choose --overwrite or another -o")
     if output.suffix != ".onnx":
         raise typer.BadParameter(f"{output}: the name of an ONNX file ends in .onnx")
+    if not output.parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {output.parent} for {output.name}")
 
-    from lightwell.export.onnx import export_onnx
-    from lightwell.models import create_model, load_weights
+    from rich.console import Console
 
-    net = load_weights(Path(model)) if model.endswith(".safetensors") else create_model(model, pretrained=True)
-    export_onnx(net, output)
-    typer.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB")
+    from lightwell import zoo
+
+    weights = find_weights(model)
+    start = time.monotonic()
+    with Console(stderr=True).status(f"making a graph of {weights}"):
+        from lightwell.export.onnx import export_onnx
+        from lightwell.models import import_networks, load_weights
+
+        for file in imports or []:
+            import_networks(file)
+        known = {card.name: card.content.get("bytes_per_pixel") for card in zoo.cards()}
+        export_onnx(load_weights(weights), output, name=name_of(model), bytes_per_pixel=known.get(model))
+    typer.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB, {time.monotonic() - start:.0f} s")

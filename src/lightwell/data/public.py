@@ -83,7 +83,7 @@ def find_set(data: Path, name: str) -> list[Pair]:
         DataError: for an unknown set, and when a folder or a picture is missing.
     """
     public, colon, half = name.partition(":")
-    if not colon:
+    if not colon or (data / name).is_dir():  # a folder's path may have a colon too
         return find_pairs(data / name / "low", data / name / "high")
     if public not in ADAPTERS:
         raise DataError(f"there is no set {public!r}: choose one of {', '.join(ADAPTERS)}, or name a folder")

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
 
 from lightwell.data.folders import read_named
 from lightwell.engines import cores
@@ -200,8 +201,11 @@ def _size(path: Path) -> tuple[int, int]:
     try:
         with Image.open(path) as image:
             width, height = image.size
-            turned = image.getexif().get(0x0112, 1) >= 5
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+            orientation = image.getexif().get(0x0112, 1)
+            # Pillow turns a TIFF's size itself, depending on its version: the file's own width tells.
+            own = image.tag_v2.get(256, width) if isinstance(image, TiffImageFile) else width
+            turned = isinstance(orientation, int) and 5 <= orientation <= 8 and width in (own, height)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise PictureError(f"{path}: cannot be read ({error})") from error
     return (height, width) if turned else (width, height)
 

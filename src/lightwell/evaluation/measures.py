@@ -12,6 +12,8 @@ from lightwell.metrics.levels import Array
 
 __all__ = ["Column", "Measure", "by_name", "by_protocol"]
 
+_OWN_NIQE = "lightwell-bsds300"
+
 # Label, whether higher is better, decimals, unit, meaning.
 _PLAIN = {
     "fsim": ("FSIM", True, 4, "", "feature similarity of the luminance (Zhang et al., 2011)"),
@@ -63,9 +65,9 @@ def by_name(text: str) -> Measure:
     """A further metric by name, with the files it needs behind an equals sign, as ``niqe=mine.npz``.
 
     ``fsim``, ``fsimc``, ``ciede2000`` and ``hue-error`` take none; ``lpips-alex`` and ``lpips-vgg`` the published
-    weights or ``=BACKBONE,LINEAR``; ``niqe`` the published parameters or other ones, as `lightwell.metrics.load_niqe`
-    does; ``brisque=MODEL,RANGE`` and ``sseq=MODEL[,RANGE]`` libsvm's files. Those that need the truth take both
-    pictures as the protocol ``strict`` prepares them.
+    weights or ``=BACKBONE,LINEAR``; ``niqe`` our own parameters, with ``=published`` or another source those of
+    `lightwell.metrics.load_niqe`; ``brisque=MODEL,RANGE`` and ``sseq=MODEL[,RANGE]`` libsvm's files. Those that need
+    the truth take both pictures as the protocol ``strict`` prepares them.
 
     Raises:
         ValueError: no such metric, or another number of files.
@@ -84,7 +86,7 @@ def by_name(text: str) -> Measure:
         column = Column(f"LPIPS-{net}", "strict", False, 4)
         return _with_truth(column, lambda restored, target: metrics.lpips(restored, target, model), meaning)
     if name == "niqe" and len(files) <= 1:
-        parameters = metrics.load_niqe(*files)
+        parameters = metrics.load_niqe(*(files or [_OWN_NIQE]))
         meaning = f"naturalness (Mittal et al., 2013) by the parameters {parameters.name}; others give another scale"
         column = Column("NIQE", parameters.name, False, 3)
         return _without_truth(column, lambda restored: metrics.niqe(restored, parameters), meaning)
@@ -98,7 +100,9 @@ def by_name(text: str) -> Measure:
         meaning = f"spatial and spectral entropy (Liu et al., 2014) by the regression {Path(files[0]).name}"
         column = Column("SSEQ", Path(files[0]).name, False, 2)
         return _without_truth(column, lambda restored: metrics.sseq(restored, sseq), meaning)
-    known = f"{', '.join(_PLAIN)}, lpips-alex, lpips-vgg, niqe[=FILE], brisque=MODEL,RANGE, sseq=MODEL[,RANGE]"
+    known = (
+        f"{', '.join(_PLAIN)}, lpips-alex, lpips-vgg, niqe[=published|FILE], brisque=MODEL,RANGE, sseq=MODEL[,RANGE]"
+    )
     raise ValueError(f"no metric {text!r}; there are {known}")
 
 

@@ -10,27 +10,34 @@ from pathlib import Path
 
 from lightwell.data.folders import read_named
 from lightwell.evaluation.evaluate import Cost, Method
+from lightwell.export import cached_graph, is_weights
 from lightwell.restoring.restorer import Restorer
+from lightwell.weights import name_of
 
 __all__ = ["restore_all"]
 
 
 def restore_all(
-    model: str, low: Mapping[str, Path], folder: Path, done: Callable[[str], None] = lambda _: None
+    model: str,
+    low: Mapping[str, Path],
+    folder: Path,
+    done: Callable[[str], None] = lambda _: None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Method:
     """Restores pictures into a folder as PNG, one after the other with all cores, so that the times are honest.
 
     Args:
-        model: a model's name or file.
+        model: a shipped model's name, an ONNX file, a weights file or the folder of a training run.
         low: dark pictures by name.
         folder: where to; made if missing.
         done: called with a picture's name once it is written.
+        tell: called with a line before something else that takes time.
 
     Raises:
         WeightsError: there is no such model.
         PictureError: a picture cannot be read or written.
     """
-    restorer = Restorer(model)
+    restorer = Restorer(cached_graph(model, tell) if is_weights(model) else model)
     restored, costs = {}, {}
     for name, path in low.items():
         picture = read_named(path)
@@ -42,7 +49,7 @@ def restore_all(
         restored[name].parent.mkdir(parents=True, exist_ok=True)
         result.write(restored[name])
         done(name)
-    return Method(Path(model).stem, restored, costs=costs)
+    return Method(name_of(model), restored, costs=costs)
 
 
 def _forget_peak() -> None:

@@ -1,43 +1,152 @@
 """Networks as ONNX graphs.
 
 The graph takes ``low``, float32 ``(N, C, H, W)`` in [0, 1] with any N, H and W, and gives ``restored`` of the same
-shape, not clamped. It holds no DFT operator and no complex type.
+shape, not clamped. It holds no DFT operator and no complex type. Its metadata say how to run it: JSON under
+``lightwell`` (:func:`spec`).
 """
 
 from __future__ import annotations
 
+import io
+import itertools
 import json
-import os
+import logging
+import math
 import struct
 import warnings
-from collections.abc import Container
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import onnx
 import torch
 from onnx import numpy_helper
 from torch import nn
 
-__all__ = ["export_onnx", "link_weights"]
+from lightwell.errors import WeightsError
+from lightwell.files import whole_file
+
+__all__ = ["export_onnx", "link_weights", "spec"]
 
 OPSET = 20
+_TRIED = ((1, 61, 75), (2, 33, 40))  # N, H and W other than those that are traced
+_TOLERANCE = 1e-4
+_BYTES_PER_PIXEL_OF_A_MILLION = 2048
 
 
-def export_onnx(net: nn.Module, path: Path, channels: int = 3) -> None:
+def spec(net: nn.Module, name: str, bytes_per_pixel: int | None = None) -> dict[str, Any]:
+    """What a program must know to run a network's graph.
+
+    Returns:
+        ``version`` 1; ``name``; ``strategy``, how pictures larger than memory go through it; ``channels`` of the
+        picture; heights and widths that are a ``multiple`` cost nothing to pad; ``bytes_per_pixel``, what a run takes
+        at most beside the picture, by default a guess on the safe side from the number of parameters.
+    """
+    parameters = sum(parameter.numel() for parameter in net.parameters())
+    guess = _BYTES_PER_PIXEL_OF_A_MILLION * max(math.sqrt(parameters / 1e6), 0.25)
+    return {
+        "version": 1,
+        "name": name,
+        "strategy": getattr(net, "strategy", "tiles"),
+        "channels": int(getattr(getattr(net, "config", None), "img_channels", None) or _channels(net)),
+        "multiple": int(getattr(net, "multiple", 1)),
+        "bytes_per_pixel": int(guess) if bytes_per_pixel is None else bytes_per_pixel,
+    }
+
+
+def export_onnx(
+    net: nn.Module,
+    path: Path,
+    channels: int | None = None,
+    *,
+    name: str | None = None,
+    bytes_per_pixel: int | None = None,
+    metadata: dict[str, str] | None = None,
+) -> None:
     """Writes a network as one self-contained ONNX file.
+
+    The graph is traced, which takes seconds, and tried at other sizes than the traced one. Where it gives something
+    else than the network there, because the network's code looks at sizes in a way that a trace does not keep, it is
+    made by ``torch.export`` instead, which takes a minute or two.
 
     Args:
         net: takes and returns ``(N, C, H, W)``; its mode is left as it was.
         path: where the file goes; it appears whole or not at all.
-        channels: C.
+        channels: C; by default what the network says.
+        name: for the metadata; by default the file's.
+        bytes_per_pixel: as of :func:`spec`.
+        metadata: further entries.
+
+    Raises:
+        WeightsError: when the network cannot be made into a graph that does the same.
+        PictureError: when the folder or the disk refuses.
     """
+    channels = channels or _channels(net)
     was_training = net.training
+    net.eval()
+    try:
+        with _quiet():
+            model = _traced(net, channels)
+            if model is None or not _agrees(model, net, channels):
+                model = _exported(net, channels)
+                if not _agrees(model, net, channels):
+                    raise WeightsError(f"{type(net).__name__}: its ONNX graph does not give what the network gives")
+    finally:
+        net.train(was_training)
+    described = spec(net, name or path.stem, bytes_per_pixel)
+    for key, value in {"lightwell": json.dumps(described), **(metadata or {})}.items():
+        model.metadata_props.add(key=key, value=value)
+    onnx.checker.check_model(model)
+    _write(model, path)
+
+
+def _channels(net: nn.Module) -> int:
+    config = getattr(net, "config", None)
+    return int(getattr(net, "channels", None) or getattr(config, "img_channels", None) or 3)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps the exporters' remarks on their own insides from the person."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _traced(net: nn.Module, channels: int) -> onnx.ModelProto | None:
+    """The graph by torch's tracing exporter; None where that cannot or is no more."""
+    sizes = {0: "batch", 2: "height", 3: "width"}
+    buffer = io.BytesIO()
+    try:
+        torch.onnx.export(
+            net,
+            (torch.rand(2, channels, 52, 77),),
+            buffer,  # type: ignore[arg-type]  # this exporter takes a stream too
+            input_names=["low"],
+            output_names=["restored"],
+            dynamic_axes={"low": sizes, "restored": sizes},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+        return _tidy(onnx.load_from_string(buffer.getvalue()))
+    except (torch.onnx.errors.OnnxExporterError, RuntimeError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def _exported(net: nn.Module, channels: int) -> onnx.ModelProto:
+    """The graph by torch.export, whatever the network does with sizes."""
     dynamic = torch.export.Dim.DYNAMIC
-    with warnings.catch_warnings():
-        # The exporter warns of its own deprecated calls.
-        warnings.simplefilter("ignore")
+    try:
         program = torch.onnx.export(
-            net.eval(),
+            net,
             (torch.rand(2, channels, 52, 77),),
             input_names=["low"],
             output_names=["restored"],
@@ -46,11 +155,32 @@ def export_onnx(net: nn.Module, path: Path, channels: int = 3) -> None:
             dynamo=True,
             verbose=False,
         )
-    net.train(was_training)
+    except Exception as error:  # the exporter's own exceptions have no common base
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise WeightsError(f"{type(net).__name__}: cannot be made into an ONNX graph ({reason})") from error
     assert program is not None
-    model = _tidy(program.model_proto)
-    onnx.checker.check_model(model)
-    _write(model, path)
+    return _tidy(program.model_proto)
+
+
+def _agrees(model: onnx.ModelProto, net: nn.Module, channels: int) -> bool:
+    """Whether onnxruntime gives what torch gives, at sizes that were not traced."""
+    import onnxruntime
+
+    try:
+        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        generator = torch.Generator().manual_seed(0)
+        for n, height, width in _TRIED:
+            low = torch.rand(n, channels, height, width, generator=generator)
+            (restored,) = session.run(["restored"], {"low": low.numpy()})
+            with torch.inference_mode():
+                expected = net.cpu()(low).numpy()
+            if restored.shape != expected.shape:
+                return False
+            if np.abs(restored - expected).max() > _TOLERANCE * (np.ptp(expected) + 1):
+                return False
+    except Exception:  # onnxruntime's own exceptions have no common base that it exports
+        return False
+    return True
 
 
 def link_weights(model_path: Path, weights_path: Path) -> None:
@@ -90,10 +220,16 @@ def _before_batch_norm(name: str, names: Container[str]) -> bool:
 
 
 def _tidy(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Drops what the exporter leaves for debugging: stack traces and intermediate shapes."""
+    """Drops what the exporter leaves for debugging: stack traces, intermediate shapes and long names."""
+    nested = any(
+        attribute.type == onnx.AttributeProto.GRAPH for node in model.graph.node for attribute in node.attribute
+    )
+    short = {} if nested else _short_names(model.graph)
     for node in model.graph.node:
         del node.metadata_props[:]
-        node.doc_string = ""
+        node.doc_string = node.name = ""
+        for names in (node.input, node.output):
+            names[:] = [short.get(name, name) for name in names]
     for value in (*model.graph.input, *model.graph.output):
         del value.metadata_props[:]
     for value, name in ((model.graph.input[0], "low"), (model.graph.output[0], "restored")):
@@ -107,7 +243,14 @@ def _tidy(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
+def _short_names(graph: onnx.GraphProto) -> dict[str, str]:
+    """Numbers for what lies between the nodes, whose names are as long as the path to their module."""
+    kept = {value.name for value in (*graph.output, *graph.input, *graph.initializer)}
+    made = (name for node in graph.node for name in node.output if name and name not in kept)
+    numbers = (number for number in map(str, itertools.count()) if number not in kept)
+    return dict(zip(made, numbers, strict=False))
+
+
 def _write(model: onnx.ModelProto, path: Path) -> None:
-    part = path.with_name(path.name + ".part")
-    onnx.save(model, part)
-    os.replace(part, path)
+    with whole_file(path) as file:
+        file.write(model.SerializeToString())

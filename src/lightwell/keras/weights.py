@@ -126,7 +126,7 @@ def to_torch(model: keras.Model, path: str | os.PathLike[str]) -> None:
 
 def _path(weights: str | os.PathLike[str]) -> Path:
     """The file of a shipped model, or the file itself."""
-    shipped = {card.name: card.weights_of() for card in zoo.cards() if len(card.weights) == 1}
+    shipped = zoo.networks()
     if isinstance(weights, str) and weights in shipped:
         return shipped[weights]
     path = Path(weights)

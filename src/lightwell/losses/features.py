@@ -8,13 +8,13 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
+from lightwell.downloads import Download, cache
 from lightwell.errors import WeightsError
 from lightwell.metrics.lpips import Lpips, load_lpips
-from lightwell.metrics.published import Published, cache
 
 __all__ = ["VGG19", "feature_matching", "lpips", "perceptual", "vgg19_features"]
 
-VGG19 = Published(
+VGG19 = Download(
     name="vgg19-dcbb9e9d.pth",
     what="VGG19's weights",
     url="https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",

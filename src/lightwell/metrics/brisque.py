@@ -7,6 +7,7 @@ from os import PathLike
 import numpy as np
 from scipy.special import gamma
 
+from lightwell.metrics.batches import picture_by_picture
 from lightwell.metrics.levels import Array, Float, check
 from lightwell.metrics.nss import HALO, SHIFTS, fit_asymmetric, fit_symmetric, halve, matlab_gray, normalize
 from lightwell.metrics.svm import Regressor, load_regressor
@@ -30,6 +31,7 @@ def load_brisque(model: str | PathLike[str], scale: str | PathLike[str]) -> Regr
     return load_regressor(model, _FEATURES, scale)
 
 
+@picture_by_picture
 def brisque(picture: Array, regressor: Regressor) -> float:
     """BRISQUE, lower is better; no truth is needed. With the authors' model about 0 to 100.
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from skimage.color import deltaE_ciede2000, rgb2lab
 
+from lightwell.metrics.batches import picture_by_picture
 from lightwell.metrics.levels import Array, Float, check_pair, levels
 
 __all__ = ["ciede2000", "hue_error"]
@@ -15,6 +16,7 @@ _STRIP = 1 << 15  # pixels at a time, so that they stay near the processor
 _COLORLESS = 1.0  # chroma below which no hue is seen; 8-bit rounding alone makes that much
 
 
+@picture_by_picture
 def ciede2000(restored: Array, target: Array) -> float:
     """Mean CIEDE2000 color difference over the pixels (kL = kC = kH = 1, sRGB under D65, 2 degree observer).
 
@@ -42,6 +44,7 @@ def ciede2000(restored: Array, target: Array) -> float:
     return float(total / (restored.shape[0] * restored.shape[1]))
 
 
+@picture_by_picture
 def hue_error(restored: Array, target: Array) -> float:
     """Mean difference of the CIELAB hue angles in degrees, 0 to 180, every pixel weighed by the truth's chroma.
 

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import fft
 from scipy.ndimage import convolve
 
+from lightwell.metrics.batches import picture_by_picture
 from lightwell.metrics.levels import Array, Float, check_pair, levels
 
 __all__ = ["fsim", "fsimc"]
@@ -25,6 +26,7 @@ _NOISE_SIGMAS = 2.0
 _SILENCE = 1e-6  # amplitude in levels below which there is only rounding
 
 
+@picture_by_picture
 def fsim(restored: Array, target: Array) -> float:
     """FSIM, on the luminance only.
 
@@ -50,6 +52,7 @@ def fsim(restored: Array, target: Array) -> float:
     return _fsim(restored, target)[0]
 
 
+@picture_by_picture
 def fsimc(restored: Array, target: Array) -> float:
     """FSIMc: FSIM times the similarity of the chrominances I and Q to the power 0.03 (eq. 6 to 9 of the paper).
 

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Array", "Float", "check", "check_pair", "gray", "levels", "luma", "round_half_up"]
+__all__ = ["GRAY", "LUMA", "Array", "Float", "check", "check_pair", "gray", "levels", "luma", "round_half_up"]
 
 Array = NDArray[Any]
 Float = NDArray[np.floating[Any]]
 
-_GRAY = (0.299, 0.587, 0.114)
-_LUMA = (65.481 / 255, 128.553 / 255, 24.966 / 255)
+GRAY = (0.299, 0.587, 0.114)
+LUMA = (65.481 / 255, 128.553 / 255, 24.966 / 255)
 
 
 def check(picture: Array, name: str = "picture") -> Array:
@@ -72,7 +72,7 @@ def round_half_up(values: Float) -> Float:
 
 def gray(values: Float) -> Float:
     """Levels ``(H, W, C)`` to BT.601 gray ``(H, W)`` on 0 to 255, not rounded; gray pictures stay as they are."""
-    return values[:, :, 0] if values.shape[2] == 1 else values @ np.array(_GRAY, values.dtype)
+    return values[:, :, 0] if values.shape[2] == 1 else values @ np.array(GRAY, values.dtype)
 
 
 def luma(values: Float) -> Float:
@@ -80,5 +80,5 @@ def luma(values: Float) -> Float:
 
     A gray picture is one whose three channels are equal.
     """
-    weighted = values[:, :, 0] * (219 / 255) if values.shape[2] == 1 else values @ np.array(_LUMA, values.dtype)
+    weighted = values[:, :, 0] * (219 / 255) if values.shape[2] == 1 else values @ np.array(LUMA, values.dtype)
     return weighted + values.dtype.type(16)

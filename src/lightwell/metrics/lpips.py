@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from lightwell.downloads import Download
 from lightwell.errors import WeightsError
+from lightwell.metrics.batches import picture_by_picture
 from lightwell.metrics.levels import Array, check_pair, levels
-from lightwell.metrics.published import Published
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,28 +55,28 @@ _NETS: dict[str, tuple[_Slice, ...]] = {
 _LINEAR_URL = "https://raw.githubusercontent.com/richzhang/PerceptualSimilarity/master/lpips/weights/v0.1"
 PUBLISHED = MappingProxyType(
     {
-        "alex": Published(
+        "alex": Download(
             name="alexnet-owt-7be5be79.pth",
             what="AlexNet's weights for LPIPS",
             url="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
             sha256="7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
             most=250_000_000,
         ),
-        "alex-linear": Published(
+        "alex-linear": Download(
             name="lpips-v0.1-alex.pth",
             what="LPIPS's weights on AlexNet",
             url=f"{_LINEAR_URL}/alex.pth",
             sha256="df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0",
             most=1_000_000,
         ),
-        "vgg": Published(
+        "vgg": Download(
             name="vgg16-397923af.pth",
             what="VGG-16's weights for LPIPS",
             url="https://download.pytorch.org/models/vgg16-397923af.pth",
             sha256="397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
             most=560_000_000,
         ),
-        "vgg-linear": Published(
+        "vgg-linear": Download(
             name="lpips-v0.1-vgg.pth",
             what="LPIPS's weights on VGG-16",
             url=f"{_LINEAR_URL}/vgg.pth",
@@ -184,6 +185,7 @@ def _take(weights: dict[str, Tensor], name: str, shape: tuple[int, ...], device:
     return found.float().to(device)
 
 
+@picture_by_picture
 def lpips(restored: Array, target: Array, model: Lpips) -> float:
     """LPIPS, lower is better.
 

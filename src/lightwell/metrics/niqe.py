@@ -13,10 +13,11 @@ from zipfile import BadZipFile, is_zipfile
 import numpy as np
 from scipy.special import gamma
 
+from lightwell.downloads import Download
 from lightwell.errors import WeightsError
+from lightwell.metrics.batches import picture_by_picture
 from lightwell.metrics.levels import Array, Float, check
 from lightwell.metrics.nss import HALO, SHIFTS, fit_asymmetric, halve, matlab_gray, normalize
-from lightwell.metrics.published import Published
 
 __all__ = ["OWN", "PUBLISHED", "NiqeParameters", "fit_niqe", "load_niqe", "niqe", "niqe_features"]
 
@@ -28,7 +29,7 @@ _MOST_BYTES = 1 << 20
 OWN = "lightwell-bsds300"
 """Name of the parameters fitted by `fit_niqe` on the Berkeley set's 300 training and validation photographs."""
 
-PUBLISHED = Published(
+PUBLISHED = Download(
     name="niqe_pris_params.npz",
     what="NIQE's published parameters",
     url="https://raw.githubusercontent.com/XPixelGroup/BasicSR/master/basicsr/metrics/niqe_pris_params.npz",
@@ -94,6 +95,7 @@ def _read(path: Path, name: str) -> NiqeParameters:
     return NiqeParameters(name, mean.astype(np.float64), covariance.astype(np.float64))
 
 
+@picture_by_picture
 def niqe(picture: Array, parameters: NiqeParameters | None = None) -> float:
     """NIQE, lower is better; no truth is needed.
 

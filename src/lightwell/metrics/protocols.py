@@ -5,24 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, overload
 
 import numpy as np
 
+from lightwell.metrics import batches
 from lightwell.metrics.levels import Array, check_pair, gray, levels, luma, round_half_up
 from lightwell.metrics.psnr import psnr
 from lightwell.metrics.ssim import ssim
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["PROTOCOLS", "Protocol", "Scores", "score"]
 
 _STRIP = 1 << 16  # values at a time, so that they stay near the processor
 
 
-class Scores(NamedTuple):
-    """PSNR in dB and SSIM of one pair."""
+Value = TypeVar("Value")
 
-    psnr: float
-    ssim: float
+
+class Scores(NamedTuple, Generic[Value]):
+    """PSNR in dB and SSIM of one pair; ``(N,)`` each of a batch of tensors."""
+
+    psnr: Value
+    ssim: Value
 
 
 @dataclass(frozen=True)
@@ -97,13 +104,23 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
 )
 
 
-def score(restored: Array, target: Array, protocol: Protocol | str) -> Scores:
+@overload
+def score(restored: Array, target: Array, protocol: Protocol | str) -> Scores[float]: ...
+
+
+@overload
+def score(restored: Tensor, target: Tensor, protocol: Protocol | str) -> Scores[Tensor]: ...
+
+
+def score(restored: Array | Tensor, target: Array | Tensor, protocol: Protocol | str) -> Scores[Any]:
     """PSNR and SSIM of one pair under a protocol.
 
     Over several pictures the mean of the scores is taken, never the score of the mean error.
 
     Args:
-        restored: uint8, uint16 or float in [0, 1].
+        restored: uint8, uint16 or float in [0, 1]; or torch tensors ``(N, C, H, W)``, which give ``(N,)`` on their
+            device. What a network gives is to be clamped first. A protocol that rounds leaves no gradient: all but
+            ``float`` do.
         target: the truth, of the same shape; its type may differ.
         protocol: a protocol or the name of one of `PROTOCOLS`.
 
@@ -114,5 +131,8 @@ def score(restored: Array, target: Array, protocol: Protocol | str) -> Scores:
         if protocol not in PROTOCOLS:
             raise ValueError(f"no protocol {protocol!r}; there are {', '.join(PROTOCOLS)}")
         protocol = PROTOCOLS[protocol]
-    pair = protocol.prepare(restored, target)
+    if batches.is_tensor(restored):
+        prepared = batches.prepare(protocol, restored, target)  # type: ignore[arg-type]
+        return Scores(batches.psnr(*prepared), batches.ssim(*prepared))
+    pair = protocol.prepare(restored, target)  # type: ignore[arg-type]
     return Scores(psnr(*pair), ssim(*pair))

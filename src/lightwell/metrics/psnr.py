@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, overload
+
 import numpy as np
 
+from lightwell.metrics import batches
 from lightwell.metrics.levels import Array, check_pair, levels
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["psnr"]
 
 _STRIP = 1 << 16  # values at a time, so that they stay near the processor
 
 
-def psnr(restored: Array, target: Array) -> float:
+@overload
+def psnr(restored: Array, target: Array) -> float: ...
+
+
+@overload
+def psnr(restored: Tensor, target: Tensor) -> Tensor: ...
+
+
+def psnr(restored: Array | Tensor, target: Array | Tensor) -> float | Tensor:
     """PSNR in dB: ``10 log10(255^2 / mse)``, the mean squared error over all pixels and channels, in levels.
 
     Nothing is rounded here; `lightwell.metrics.score` rounds as a protocol says.
@@ -21,7 +35,8 @@ def psnr(restored: Array, target: Array) -> float:
         target: the truth, of the same shape; its type may differ.
 
     Shape:
-        ``(H, W)``, ``(H, W, 1)`` or ``(H, W, 3)``, from one pixel on.
+        ``(H, W)``, ``(H, W, 1)`` or ``(H, W, 3)``, from one pixel on; or torch tensors ``(N, C, H, W)``, which give
+        ``(N,)``, on their device and with gradients.
 
     Returns:
         Decibels; infinity for equal pictures.
@@ -29,7 +44,9 @@ def psnr(restored: Array, target: Array) -> float:
     Raises:
         ValueError: shapes differ, NaN or infinity, a type or range that is not taken.
     """
-    restored, target = check_pair(restored, target)
+    if batches.is_tensor(restored):
+        return batches.psnr(restored, target)  # type: ignore[arg-type]
+    restored, target = check_pair(restored, target)  # type: ignore[arg-type]
     total = 0.0
     count = max(1, _STRIP * len(restored) // restored.size)
     for top in range(0, len(restored), count):

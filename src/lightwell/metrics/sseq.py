@@ -8,6 +8,7 @@ import numpy as np
 from scipy.fft import dct
 from scipy.special import xlogy
 
+from lightwell.metrics.batches import picture_by_picture
 from lightwell.metrics.levels import Array, Float, check, round_half_up
 from lightwell.metrics.nss import halve, matlab_gray
 from lightwell.metrics.svm import Regressor, load_regressor
@@ -39,6 +40,7 @@ def load_sseq(model: str | PathLike[str], scale: str | PathLike[str] | None = No
     return load_regressor(model, _FEATURES, scale)
 
 
+@picture_by_picture
 def sseq(picture: Array, regressor: Regressor) -> float:
     """SSEQ by a regression of one's own; no truth is needed. See `sseq_features` and `load_sseq`."""
     return regressor(sseq_features(picture))

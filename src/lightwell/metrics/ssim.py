@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, overload
+
 import numpy as np
 
+from lightwell.metrics import batches
 from lightwell.metrics.levels import Array, check_pair, levels
 from lightwell.metrics.window import filter_valid, gaussian
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["ssim"]
 
@@ -14,7 +20,15 @@ _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 _STRIP = 64  # output rows at a time, so that the strip's maps stay near the processor
 
 
-def ssim(restored: Array, target: Array) -> float:
+@overload
+def ssim(restored: Array, target: Array) -> float: ...
+
+
+@overload
+def ssim(restored: Tensor, target: Tensor) -> Tensor: ...
+
+
+def ssim(restored: Array | Tensor, target: Array | Tensor) -> float | Tensor:
     """SSIM with the Gaussian window of 11x11 pixels, sigma 1.5, K1 0.01, K2 0.03, data range 255, not rounded.
 
     Taken where the window lies inside the picture (no border is made up), per channel, then the mean over pixels and
@@ -30,7 +44,8 @@ def ssim(restored: Array, target: Array) -> float:
         target: the truth, of the same shape; its type may differ.
 
     Shape:
-        ``(H, W)``, ``(H, W, 1)`` or ``(H, W, 3)``, at least 11x11.
+        ``(H, W)``, ``(H, W, 1)`` or ``(H, W, 3)``, at least 11x11; or torch tensors ``(N, C, H, W)``, which give
+        ``(N,)``, on their device and with gradients.
 
     Returns:
         At most 1, which equal pictures reach, constant ones too.
@@ -38,7 +53,9 @@ def ssim(restored: Array, target: Array) -> float:
     Raises:
         ValueError: smaller than 11x11, shapes differ, NaN or infinity, a type or range that is not taken.
     """
-    restored, target = check_pair(restored, target)
+    if batches.is_tensor(restored):
+        return batches.ssim(restored, target)  # type: ignore[arg-type]
+    restored, target = check_pair(restored, target)  # type: ignore[arg-type]
     height, width, channels = restored.shape
     if min(height, width) < _SIDE:
         raise ValueError(f"SSIM needs pictures of at least {_SIDE}x{_SIDE} pixels; these have {height}x{width}")

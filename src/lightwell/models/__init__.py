@@ -6,6 +6,24 @@ from lightwell.models import darkir as darkir
 from lightwell.models import drgn as drgn
 from lightwell.models import frlie as frlie
 from lightwell.models import light_and_detail as light_and_detail
-from lightwell.models.registry import create_model, list_models, load_weights, save_weights
+from lightwell.models.registry import (
+    Network,
+    create_model,
+    find_weights,
+    import_networks,
+    list_models,
+    load_model,
+    load_weights,
+    save_weights,
+)
 
-__all__ = ["create_model", "list_models", "load_weights", "save_weights"]
+__all__ = [
+    "Network",
+    "create_model",
+    "find_weights",
+    "import_networks",
+    "list_models",
+    "load_model",
+    "load_weights",
+    "save_weights",
+]

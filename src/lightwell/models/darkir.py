@@ -30,6 +30,8 @@ from lightwell.models.spectrum import irfft2, rfft2
 
 __all__ = ["DarkIR", "DarkIRConfig", "DarkIRTrunk", "DecoderBlock", "EncoderBlock", "FreMLP"]
 
+_BETA, _GAMMA = 0.1, 0.02  # the gates' values that training begins with
+
 
 @dataclass(frozen=True)
 class DarkIRConfig:
@@ -229,6 +231,23 @@ class DarkIRTrunk(nn.Module):
         self.decoders = nn.ModuleList(
             decoder(count, levels - 1 - step) for step, count in enumerate(config.dec_blk_nums)
         )
+
+    @property
+    def channels(self) -> int:
+        """Channels that go in."""
+        return self.intro.in_channels
+
+    @property
+    def multiple(self) -> int:
+        """Heights and widths are padded to a multiple of this."""
+        return self.config.multiple
+
+    def prepare_training(self) -> None:
+        """Opens the gates a little: at zero, as a fresh network has them, nothing inside a block learns at first."""
+        for module in self.modules():
+            if isinstance(module, _SpatialAttention):
+                nn.init.constant_(module.beta, _BETA)
+                nn.init.constant_(module.gamma, _GAMMA)
 
     def change(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """What the last convolution gives, and the features at the bottom.

@@ -6,10 +6,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["DepthwiseConv2d", "LayerNorm2d", "PairConv2d", "SimpleGate", "safe_magnitude"]
+__all__ = ["DepthwiseConv2d", "LayerNorm2d", "PairConv2d", "SimpleGate", "exporting", "safe_magnitude"]
 
 # Below this squared magnitude a spectrum's bin counts as zero: its square root has no usable gradient in float32.
 _NULL_POWER = 1e-30
+
+
+def exporting() -> bool:
+    """Whether the network is being made into a graph, where what is quick in torch may have no operator."""
+    return torch.compiler.is_exporting() or torch.onnx.is_in_onnx_export()
 
 
 class LayerNorm2d(nn.Module):
@@ -80,7 +85,7 @@ class DepthwiseConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         d = self.dilation[0]
-        if d == 1 or x.device.type != "cpu" or torch.compiler.is_exporting():
+        if d == 1 or x.device.type != "cpu" or exporting():
             return super().forward(x)
         n, c, height, width = x.shape
         x = F.pad(x, (0, -width % d, 0, -height % d))
@@ -106,7 +111,7 @@ class PairConv2d(nn.Conv2d):
         super().__init__(channels, channels, 3, padding=1, groups=channels // 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.device.type != "cpu" or torch.compiler.is_exporting():
+        if x.device.type != "cpu" or exporting():
             return super().forward(x)
         c = x.shape[1]
         kernels = self.weight.view(c // 2, 2, 2, 3, 3)

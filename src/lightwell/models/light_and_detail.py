@@ -58,6 +58,8 @@ class Light(DarkIRTrunk):
         ``(N, C, H, W)`` in [0, 1], any height and width, to the same, not clamped.
     """
 
+    strategy = "light-then-detail"
+
     def __init__(self, config: DarkIRConfig | None = None) -> None:
         config = config or DarkIRConfig(width=16, dilations=(1,))
         super().__init__(config, config.img_channels + 1, config.img_channels + 1)
@@ -65,6 +67,10 @@ class Light(DarkIRTrunk):
         with torch.no_grad():
             assert self.ending.bias is not None
             self.ending.bias[-1] = _KEEP_AT_FIRST
+
+    @property
+    def channels(self) -> int:
+        return self.config.img_channels
 
     def forward(self, thumbnail: Tensor) -> Tensor:
         bent, stops = normalise(thumbnail)
@@ -87,6 +93,8 @@ class Detail(DarkIRTrunk):
         ``(N, C + 1, H, W)``, a picture in [0, 1] with its light right, and by how much it was lit: a quarter of the
         gain in stops. Gives ``(N, C, H, W)``, not clamped.
     """
+
+    strategy = "light-then-detail"
 
     def __init__(self, config: DarkIRConfig | None = None) -> None:
         config = config or DarkIRConfig(width=16)

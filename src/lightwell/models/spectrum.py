@@ -15,6 +15,8 @@ import math
 import torch
 from torch import Tensor
 
+from lightwell.models.layers import exporting
+
 __all__ = ["irfft2", "irfft2_by_matrices", "rfft2", "rfft2_by_matrices"]
 
 
@@ -28,7 +30,7 @@ def rfft2(x: Tensor, fold: int = 1) -> tuple[Tensor, Tensor]:
     Returns:
         Two tensors ``(N, C, H, W // 2 + 1)``; in an exported graph row ``f p + q`` holds the frequency ``p + q H / f``.
     """
-    if torch.compiler.is_exporting():
+    if exporting():
         return rfft2_by_matrices(x, fold)
     spectrum = torch.fft.rfft2(x)
     return spectrum.real, spectrum.imag
@@ -43,7 +45,7 @@ def irfft2(real: Tensor, imag: Tensor, width: int, fold: int = 1) -> Tensor:
         width: W of the result, which the spectrum's shape leaves open by one.
         fold: as it was given to :func:`rfft2`.
     """
-    if torch.compiler.is_exporting():
+    if exporting():
         return irfft2_by_matrices(real, imag, width, fold)
     x: Tensor = torch.fft.irfft2(torch.complex(real, imag), s=(real.shape[-2], width))
     return x

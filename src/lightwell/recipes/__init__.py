@@ -7,6 +7,7 @@ import runpy
 from importlib import import_module
 
 from lightwell.errors import LightwellError, RecipeError
+from lightwell.models.registry import mark_imported
 from lightwell.training.recipe import Recipe, refuse_unknown
 
 __all__ = ["list_recipes", "load_recipe"]
@@ -26,6 +27,7 @@ def load_recipe(name: str) -> Recipe:
     if name.endswith(".py"):
         try:
             recipe = runpy.run_path(name).get("recipe")
+            mark_imported(name)
         except LightwellError:
             raise
         except Exception as error:

@@ -11,12 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
 
 from lightwell.picture import Picture
+from lightwell.training.record import flat
 
 __all__ = ["Log"]
 
 _TILE = (300, 200)
+_SPEED = ("pictures_per_second", "waiting")
 
 
 class Log:
@@ -26,11 +29,17 @@ class Log:
         folder: the run's folder.
         columns: names of the numbers that a line can have, besides the step and the stage.
         step: what the run has done so far.
+        recipe: what TensorBoard shows as the run's hyperparameters, as data.
+        scores: those of the columns that are scores of held-out sets.
     """
 
-    def __init__(self, folder: Path, columns: Sequence[str], step: int) -> None:
+    def __init__(
+        self, folder: Path, columns: Sequence[str], step: int, recipe: Mapping[str, Any], scores: Sequence[str]
+    ) -> None:
         self.folder = folder
         self.board = SummaryWriter(folder / "tensorboard", purge_step=step + 1)
+        self._scores = set(scores)
+        self._show_settings(recipe)
         path = folder / "log.csv"
         kept: list[dict[str, Any]] = []
         if step and path.exists():
@@ -46,7 +55,16 @@ class Log:
         self._lines.writerow({"step": step, "stage": stage} | {key: f"{value:.6g}" for key, value in numbers.items()})
         self._file.flush()
         for key, value in numbers.items():
-            self.board.add_scalar(key, value, step)
+            group = "val" if key in self._scores else "speed" if key in _SPEED else "train"
+            self.board.add_scalar(f"{group}/{key}", value, step)
+
+    def _show_settings(self, recipe: Mapping[str, Any]) -> None:
+        settings = {
+            name: value if isinstance(value, int | float) else str(value) for name, value in flat(recipe).items()
+        }
+        # What SummaryWriter.add_hparams does, but into this run's file instead of a run of its own.
+        for summary in hparams(settings, {f"val/{name}": 0.0 for name in self._scores}):  # type: ignore[no-untyped-call]
+            self.board._get_file_writer().add_summary(summary)  # type: ignore[no-untyped-call]
 
     def show(self, step: int, scenes: Sequence[Sequence[NDArray[np.uint8]]]) -> None:
         """Pictures of scenes, one scene a row: the dark picture, the restored one, the target."""

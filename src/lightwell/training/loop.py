@@ -8,12 +8,14 @@ uninterrupted one bit for bit on a CPU.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import math
 import os
+import re
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -31,24 +33,28 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim.swa_utils import AveragedModel
 
+from lightwell.data.folders import find_pictures
 from lightwell.data.paired import Pair, load_pair
 from lightwell.data.public import find_set
 from lightwell.data.splits import refuse_overlap
 from lightwell.errors import FileError, RecipeError, TrainingError, WeightsError
 from lightwell.metrics.protocols import PROTOCOLS
 from lightwell.metrics.psnr import psnr
-from lightwell.models import create_model, save_weights
-from lightwell.models.darkir import DecoderBlock, EncoderBlock
+from lightwell.models import create_model, find_weights, save_weights
+from lightwell.models.registry import Trainable
 from lightwell.training.batches import Batches
 from lightwell.training.checkpoint import load_state, save_state
 from lightwell.training.logging import Log
-from lightwell.training.recipe import Batch, Nets, Recipe, Stage
+from lightwell.training.page import write_page
+from lightwell.training.recipe import Batch, Nets, Recipe, Stage, check
+from lightwell.training.record import as_data, differences, digest, read_record, versions, write_record
 from lightwell.training.tasks import TASKS
 
-__all__ = ["Progress", "Run", "learning_rate", "prefetched", "train"]
+__all__ = ["Progress", "Run", "learning_rate", "pinned_weights", "prefetched", "train"]
 
 _BAD_STEPS_IN_A_ROW = 20
 _SCENES_SHOWN = 4
+_NUMBERS = ("gradient", "lr", "skipped", "pictures_per_second", "waiting")
 
 
 @dataclass(frozen=True)
@@ -103,21 +109,20 @@ class Run:
             net = create_model(recipe.model)
         except ValueError as error:
             raise RecipeError(str(error)) from error
-        for module in net.modules():
-            if isinstance(module, EncoderBlock | DecoderBlock):
-                nn.init.constant_(module.beta, recipe.gates[0])
-                nn.init.constant_(module.gamma, recipe.gates[1])
+        if isinstance(net, Trainable):
+            net.prepare_training()
         if recipe.start is not None:
+            start = pinned_weights(recipe.start)
             try:
-                net.load_state_dict(load_file(recipe.start))
+                net.load_state_dict(load_file(start))
             except (OSError, RuntimeError, SafetensorError) as error:
-                raise WeightsError(f"{recipe.start}: cannot start {recipe.model} from it ({error})") from error
+                raise WeightsError(f"{start}: cannot start {recipe.model} from it ({error})") from error
         self.net = net.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.critics = recipe.critics().to(device) if recipe.critics is not None else None
         forward: nn.Module = torch.compile(self.net) if recipe.compile else self.net  # type: ignore[assignment]
         self.nets = Nets(forward, self.critics)
         self.average = AveragedModel(self.net, multi_avg_fn=self._lerp).eval()
-        # Biases, gains and DarkIR's gates (1, C, 1, 1) are not decayed.
+        # Biases, gains and gates (1, C, 1, 1) are not decayed.
         kernels: list[Tensor] = []
         others: list[Tensor] = []
         for _, parameter in self._parameters():
@@ -258,6 +263,26 @@ def _levels(picture: Tensor) -> NDArray[np.uint8]:
     return levels
 
 
+def pinned_weights(start: str | Path) -> Path:
+    """The file that a recipe's ``start`` means.
+
+    Raises:
+        WeightsError: when there is none, or it is not the one that ``@SHA256`` behind the name pins.
+    """
+    name, at, pin = os.fspath(start).rpartition("@")
+    if not at or not re.fullmatch("[0-9a-f]{64}", pin):
+        return find_weights(start)
+    path = find_weights(name)
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != pin:
+        raise WeightsError(
+            f"{name}: not the weights that the recipe starts from (SHA-256 {found[:12]}..., not {pin[:12]}...): "
+            f"--set start={name} takes them all the same"
+        )
+    return path
+
+
 def _average_over_processes(tensors: Sequence[Tensor]) -> None:
     if dist.is_initialized():
         flat = torch.cat([tensor.flatten() for tensor in tensors])
@@ -273,18 +298,23 @@ def train(
     *,
     minutes: float = math.inf,
     resume: bool = False,
+    force: bool = False,
+    told: Mapping[str, Any] | None = None,
     report: Callable[[Progress], None] | None = None,
 ) -> Path:
     """Runs a recipe, alone or as one of the processes that ``torchrun`` started.
 
-    The folder gets ``state.pt`` to go on from, ``best.safetensors`` and ``last.safetensors`` to use (averaged weights),
-    ``log.csv``, TensorBoard's files and pictures.
+    The folder gets ``run.json``, which says what the experiment is, ``state.pt`` to go on from, ``best.safetensors``
+    and ``last.safetensors`` to use (averaged weights), ``log.csv``, ``index.html`` with the curves, TensorBoard's files
+    and pictures.
 
     Args:
         recipe: what to do.
         folder: where results go.
-        minutes: stop cleanly with a checkpoint after this time.
+        minutes: stop cleanly with a checkpoint and a validation after this time.
         resume: go on from the checkpoint in ``folder``.
+        force: go on although recipe or data differ from those that the run began with; ``run.json`` keeps the record.
+        told: what else ``run.json`` should say, such as the command; ``source`` and ``settings`` make the recipe again.
         report: called after every step, in the first process only.
 
     Returns:
@@ -292,21 +322,28 @@ def train(
 
     Raises:
         DataError: when data is missing, broken or overlaps.
-        RecipeError: when the recipe is wrong.
-        TrainingError: when the run cannot go on; the last checkpoint is left whole.
+        RecipeError: when the recipe is wrong; lists everything that is.
+        WeightsError: when the weights to start from are missing or other ones.
+        TrainingError: when the run cannot go on, or would do so as another experiment; the last checkpoint is left
+            whole.
         KeyboardInterrupt: on Ctrl-C or a request to terminate, after the step at hand and a checkpoint.
     """
     end = time.monotonic() + minutes * 60
     state = folder / "state.pt"
     if state.exists() and not resume:
         raise RecipeError(f"{folder} holds a run: go on with --resume, or choose another folder")
+    check(recipe)
+    before = read_record(folder) if resume and state.exists() else None
+    _refuse_another(folder, before, {"recipe": as_data(recipe)}, force)
     if not recipe.allow_overlap:
         refuse_overlap(recipe.pairs, recipe.held_out)
     with _processes() as (device, rank, world), contextlib.ExitStack() as stack:
         run = Run(recipe, device)
         if resume:
             run.load(load_state(state))
-        held_out = {name: find_set(recipe.data, name) for name in recipe.held_out}
+        held_out = {label: find_set(recipe.data, name) for name, label in _labels(recipe).items()}
+        record = {"recipe": as_data(recipe), "data": _digests(recipe, held_out), "held_out": list(held_out)}
+        _refuse_another(folder, before, record, force)
         if rank == 0:
             with ThreadPoolExecutor() as pool:
                 for pairs in held_out.values():
@@ -317,7 +354,10 @@ def train(
         if rank == 0:
             with _told_of_checkpoint(folder):
                 folder.mkdir(parents=True, exist_ok=True)
-                log = stack.enter_context(contextlib.closing(Log(folder, _columns(recipe), run.step)))
+                _write_record(folder, before, {**(told or {}), **record}, run)
+                log = stack.enter_context(
+                    contextlib.closing(Log(folder, _columns(recipe), run.step, record["recipe"], list(held_out)))
+                )
         stop = stack.enter_context(_stop_on_signal())
         ahead = stack.enter_context(contextlib.closing(prefetched(batches.loader(run.step))))
         begun = time.monotonic()
@@ -332,14 +372,20 @@ def train(
             validation: dict[str, float] = {}
             if log is not None:
                 with _told_of_checkpoint(folder):
-                    if run.step % recipe.validate_every == 0 or run.step == recipe.steps:
+                    due = run.step % recipe.validate_every == 0 or run.step == recipe.steps
+                    if due:
                         validation = _validate(run, held_out, log)
-                        _keep_best(run, folder, validation)
-                    if run.step % recipe.log_every == 0 or validation:
-                        log.write(run.step, stage.name, numbers | validation)
+                        _keep_best(run, folder, validation, due)
                     if run.step % recipe.save_every == 0 or last:
                         save_state(run.state(), state)
                         save_weights(run.average.module, folder / "last.safetensors")
+                    if last and not due and not stop.is_set():
+                        validation = _validate(run, held_out, log)
+                        _keep_best(run, folder, validation, due)
+                    if run.step % recipe.log_every == 0 or validation:
+                        log.write(run.step, stage.name, numbers | validation)
+                    if validation or last:
+                        write_page(folder, recipe.name, list(held_out))
                 if report is not None:
                     report(Progress(run.step, recipe.steps, stage.name, numbers, validation))
             if last:
@@ -352,7 +398,14 @@ def train(
 
 def _columns(recipe: Recipe) -> list[str]:
     losses = dict.fromkeys(name for stage in recipe.stages for name in stage.losses)
-    return ["loss", *losses, "gradient", "lr", "skipped", "pictures_per_second", "waiting", *recipe.held_out]
+    return ["loss", *losses, *_NUMBERS, *_labels(recipe).values()]
+
+
+def _labels(recipe: Recipe) -> dict[str, str]:
+    """What the held-out sets are called in the log: a folder given by its path goes by its name, if that is clear."""
+    names = [Path(name).name if Path(name).is_absolute() else name for name in recipe.held_out]
+    clear = len(set(names)) == len(names) and not {"step", "stage", *_NUMBERS} & set(names)
+    return dict(zip(recipe.held_out, names if clear else recipe.held_out, strict=True))
 
 
 def _validate(run: Run, held_out: dict[str, list[Pair]], log: Log) -> dict[str, float]:
@@ -374,10 +427,54 @@ def _validate(run: Run, held_out: dict[str, list[Pair]], log: Log) -> dict[str, 
     return scores
 
 
-def _keep_best(run: Run, folder: Path, validation: dict[str, float]) -> None:
-    if validation and (score := sum(validation.values()) / len(validation)) > run.best:
-        run.best = score
+def _keep_best(run: Run, folder: Path, validation: dict[str, float], due: bool) -> None:
+    """Keeps the weights if they did best so far.
+
+    A validation that is not due, because the time was up, counts as long as there is nothing better; the next one that
+    is due replaces it. So a run that was stopped and resumed ends with the same best weights as one that was not.
+    """
+    if not validation:
+        return
+    score = sum(validation.values()) / len(validation)
+    if score > run.best if due else run.best == -math.inf:
         save_weights(run.average.module, folder / "best.safetensors")
+    if due:
+        run.best = max(run.best, score)
+
+
+def _digests(recipe: Recipe, held_out: Mapping[str, Sequence[Pair]]) -> dict[str, Any]:
+    """Digests of the files of every set, by its name."""
+    sets = {**{name: find_set(recipe.data, name) for name in recipe.pairs}, **held_out}
+    digests = {name: digest(path for pair in pairs for path in (pair.low, pair.high)) for name, pairs in sets.items()}
+    if any(stage.synthetic or stage.references for stage in recipe.stages):
+        digests["photographs"] = digest(find_pictures(recipe.data / recipe.photographs).values())
+    return digests
+
+
+def _refuse_another(folder: Path, before: dict[str, Any] | None, record: dict[str, Any], force: bool) -> None:
+    """Stops a resumed run that would not be the experiment that it began as."""
+    if before is not None and not force and (found := differences(before, record)):
+        raise TrainingError(
+            f"{folder} began as another experiment: {'; '.join(found)}. Leave the settings out to go on as it began, "
+            "choose another folder, or --force to go on all the same"
+        )
+
+
+def _write_record(folder: Path, before: dict[str, Any] | None, record: dict[str, Any], run: Run) -> None:
+    if before is None:
+        write_record(folder, {**record, "versions": versions(), "device": str(run.device), "steps": run.recipe.steps})
+        return
+    going_on = {
+        "step": run.step,
+        "command": record.get("command"),
+        "differs": differences(before, record),
+        "versions": {key: value for key, value in versions().items() if before.get("versions", {}).get(key) != value},
+    }
+    # The record is of what is trained now; what it was before is told by what differs.
+    now = {key: value for key, value in record.items() if key != "command"}
+    write_record(
+        folder, {**before, **now, "steps": run.recipe.steps, "resumed": [*before.get("resumed", []), going_on]}
+    )
 
 
 @contextlib.contextmanager

@@ -17,9 +17,22 @@ from lightwell.data.degrade import Degradation
 from lightwell.data.views import View
 from lightwell.errors import RecipeError
 from lightwell.losses import LOSSES
+from lightwell.training.checks import faults, fits, hints_of, in_words
 from lightwell.training.tasks import TASKS
 
-__all__ = ["Batch", "Nets", "Objective", "Recipe", "Stage", "Turn", "override", "refuse_unknown", "restoration"]
+__all__ = [
+    "Batch",
+    "Nets",
+    "Objective",
+    "Recipe",
+    "Stage",
+    "Turn",
+    "check",
+    "misspelt",
+    "override",
+    "refuse_unknown",
+    "restoration",
+]
 
 
 class Batch(NamedTuple):
@@ -143,14 +156,14 @@ class Recipe:
         photographs: folder in ``data`` of good photographs, to degrade or as references.
         held_out: sets to validate on; the weights that do best on average over the sets are kept.
         allow_overlap: go on when ``held_out`` shares pictures with ``pairs``.
-        start: weights to start from; fresh ones by default.
+        start: weights to start from, as ``lightwell.models.find_weights`` takes them: a shipped model's name, a file, a
+            run's folder; fresh ones by default. ``NAME@SHA256`` is refused once the file is another one.
         critics: builds networks that only training needs; they are in the checkpoint, but not in the weights.
         seed: decides everything that is drawn.
         weight_decay: of AdamW, on convolution kernels and matrices only.
         betas: of AdamW.
         clip: largest norm of the gradient.
         ema: decay of the averaged weights once warmed up.
-        gates: first values of DarkIR's (beta, gamma); at zero nothing inside a block learns at first.
         precision: of the networks' arithmetic; parameters, losses and spectra stay float32. Bfloat16 is for GPUs: on a
             CPU that has no instructions for it a step takes twenty times as long.
         compile: run the network through ``torch.compile``.
@@ -172,14 +185,13 @@ class Recipe:
     photographs: str = "photographs"
     held_out: tuple[str, ...] = ("lol_v1:val_seen", "lol_v1:val_unseen")
     allow_overlap: bool = False
-    start: Path | None = None
+    start: str | Path | None = None
     critics: Callable[[], nn.Module] | None = None
     seed: int = 0
     weight_decay: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.99)
     clip: float = 1.0
     ema: float = 0.999
-    gates: tuple[float, float] = (0.1, 0.02)
     precision: Literal["float32", "bfloat16"] = "float32"
     compile: bool = False
     memory: float = 8.0
@@ -214,6 +226,16 @@ class Recipe:
         raise IndexError(step)
 
 
+def check(recipe: Recipe) -> None:
+    """Makes sure that every setting is of the right type and length, in its range, and names what there is.
+
+    Raises:
+        RecipeError: lists all that is wrong.
+    """
+    if found := faults(recipe):
+        raise RecipeError(f"recipe {recipe.name!r}: " + "; ".join(found))
+
+
 def override(recipe: Recipe, assignments: Iterable[str]) -> Recipe:
     """A recipe with some of its settings replaced.
 
@@ -223,13 +245,19 @@ def override(recipe: Recipe, assignments: Iterable[str]) -> Recipe:
             ``stages.lr=1e-4`` every stage's, ``stages.losses.edge=10``, ``degradation.blur_chance=0.5``.
 
     Raises:
-        RecipeError: when a key is misspelt or a value is of the wrong kind.
+        RecipeError: when keys are misspelt or values of the wrong kind; all of them are told.
     """
+    wrong = []
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
-        if not equals:
-            raise RecipeError(f"a setting is key=value, not {assignment!r}")
-        recipe = _replaced(recipe, key.split("."), text)
+        try:
+            if not equals:
+                raise RecipeError(f"a setting is key=value, not {assignment!r}")
+            recipe = _replaced(recipe, key.split("."), text)
+        except RecipeError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise RecipeError("; ".join(wrong))
     return recipe
 
 
@@ -241,28 +269,28 @@ def _replaced(node: Any, keys: Sequence[str], text: str) -> Any:
         refuse_unknown("entry", key, map(str, range(len(node))))
         return tuple(_replaced(e, rest, text) if i == int(key) else e for i, e in enumerate(node))
     if isinstance(node, dict):
-        return {**node, key: _parsed(key, "float", text, 0.0)}
-    fields = {entry.name: entry for entry in dataclasses.fields(node)} if dataclasses.is_dataclass(node) else {}
-    refuse_unknown(f"setting of a {type(node).__name__}", key, fields)
+        return {**node, key: _parsed(key, float, text, 0.0)}
+    names = [entry.name for entry in dataclasses.fields(node)] if dataclasses.is_dataclass(node) else []
+    refuse_unknown(f"setting of a {type(node).__name__}", key, names)
     current = getattr(node, key)
-    return dataclasses.replace(
-        node, **{key: _replaced(current, rest, text) if rest else _parsed(key, str(fields[key].type), text, current)}
-    )
+    value = _replaced(current, rest, text) if rest else _parsed(key, hints_of(type(node))[key], text, current)
+    return dataclasses.replace(node, **{key: value})
 
 
-def _parsed(key: str, annotation: str, text: str, current: object) -> object:
-    """A value from the command line, of the kind that the setting has now."""
-    if "Path" in annotation:
-        return Path(text).expanduser()
+def _parsed(key: str, hint: Any, text: str, current: object) -> object:
+    """A value from the command line, of the setting's type."""
+    if fits(Path(), hint):
+        return None if text == "None" and fits(None, hint) else Path(text).expanduser()
     try:
         value = ast.literal_eval({"true": "True", "false": "False"}.get(text, text))
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
         value = text
-    if isinstance(current, float) and type(value) is int:
+    if isinstance(value, list):
+        value = tuple(value)
+    if type(value) is int and fits(0.5, hint):
         value = float(value)
-    fits = type(value) is type(current) or (None in (value, current) and "None" in annotation)
-    if not fits or (isinstance(current, tuple) and any(map(dataclasses.is_dataclass, current))):
-        raise RecipeError(f"{key}={text}: not like its value now, {current!r}")
+    if not fits(value, hint) or (isinstance(current, tuple) and any(map(dataclasses.is_dataclass, current))):
+        raise RecipeError(f"{key}={text}: not like its value now, {current!r}; takes {in_words(hint)}")
     return value
 
 
@@ -272,8 +300,14 @@ def refuse_unknown(kind: str, name: str, names: Iterable[str]) -> None:
     Raises:
         RecipeError: when ``name`` is not one of ``names``.
     """
-    names = sorted(names)
+    names = list(names)
     if name not in names:
-        close = get_close_matches(name, names, 1)
-        hint = f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(names)}"
-        raise RecipeError(f"there is no {kind} {name!r}: {hint}")
+        raise RecipeError(misspelt(kind, name, names))
+
+
+def misspelt(kind: str, name: str, names: Iterable[str]) -> str:
+    """What to say to a name that there is not: the one that is meant, or the choice."""
+    names = sorted(names)
+    close = get_close_matches(name, names, 1)
+    hint = f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(names)}"
+    return f"there is no {kind} {name!r}: {hint}"

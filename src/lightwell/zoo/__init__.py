@@ -13,7 +13,7 @@ from lightwell.errors import WeightsError
 from lightwell.zoo.card import Card, Score, read_card
 from lightwell.zoo.spec import METADATA_KEY, Spec
 
-__all__ = ["METADATA_KEY", "Card", "Score", "Spec", "cards", "default", "find", "is_file_name", "read_card"]
+__all__ = ["METADATA_KEY", "Card", "Score", "Spec", "cards", "default", "find", "is_file_name", "networks", "read_card"]
 
 _FOLDER = Path(__file__).parent
 
@@ -52,6 +52,15 @@ def find(name: str) -> Card:
             f"no model {name!r} ships: choose one of {', '.join(known) or 'none'}, or give the path of an ONNX file"
         )
     return known[name]
+
+
+def networks() -> dict[str, Path]:
+    """The weights of every network that ships, by name: its model's, with ``.ROLE`` behind it where it has several."""
+    return {
+        card.name if len(card.weights) == 1 else f"{card.name}.{role}": path
+        for card in _cards()
+        for role, path in card.weights.items()
+    }
 
 
 def is_file_name(model: str | os.PathLike[str]) -> bool:

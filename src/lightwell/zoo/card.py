@@ -64,18 +64,6 @@ class Card:
     sha256: Mapping[str, str]
     content: Mapping[str, Any]
 
-    def weights_of(self, role: str | None = None) -> Path:
-        """The safetensors file of a role; of the only one where none is named.
-
-        Raises:
-            WeightsError: when there is no such role, or none is named of several.
-        """
-        roles = [role] if role else list(self.weights)
-        if len(roles) != 1 or roles[0] not in self.weights:
-            choice = " or ".join(f"{self.name}.{known}" for known in self.weights)
-            raise WeightsError(f"{self.name} is made of several networks: choose {choice}")
-        return self.weights[roles[0]]
-
     @property
     def files(self) -> tuple[Path, ...]:
         return (*self.graphs.values(), *self.weights.values())

@@ -17,7 +17,7 @@ from lightwell.evaluation.detection import DetectionScores
 from lightwell.evaluation.detectors import Boxes, Detections
 from lightwell.evaluation.evaluate import load
 from lightwell.evaluation.figures import embed
-from lightwell.evaluation.report.page import best, finite, number, render, write_text
+from lightwell.evaluation.report.page import best, csv_cell, finite, number, render, write_text
 from lightwell.metrics.levels import levels, round_half_up
 
 __all__ = ["COLUMNS", "DetectionReport", "Row", "cells", "write_detection_report"]
@@ -148,7 +148,7 @@ def _csv(report: DetectionReport) -> str:
     writer.writerow(["pictures of", *(name for name, _, _ in COLUMNS), *(f"AP@50 {kind}" for kind in kinds)])
     for row in report.rows:
         values = [getattr(row.scores, field) for _, field, _ in COLUMNS]
-        writer.writerow([row.name, *values, *(row.scores.by_class[kind] for kind in kinds)])
+        writer.writerow([csv_cell(row.name), *values, *(row.scores.by_class[kind] for kind in kinds)])
     return table.getvalue()
 
 

@@ -13,14 +13,25 @@ from pathlib import Path
 import numpy as np
 
 from lightwell.evaluation.evaluate import Evaluation, Method, load
-from lightwell.evaluation.figures import ERROR_RANGE, colour_bar, embed, error_map, luma_plot
+from lightwell.evaluation.figures import (
+    ERROR_RANGE,
+    colour_bar,
+    differing_crop,
+    embed,
+    error_map,
+    luma_plot,
+    paired_plot,
+)
 from lightwell.evaluation.measures import Column
-from lightwell.evaluation.report.page import DASH, best, finite, number, p_value, render, signed, write_text
+from lightwell.evaluation.report.page import DASH, best, csv_cell, finite, number, p_value, render, signed, write_text
 from lightwell.evaluation.statistics import Difference, Summary, adjust, compare, summarise
 
-__all__ = ["mean_table", "write_report"]
+__all__ = ["mean_table", "warning", "write_latex", "write_report"]
 
 _SHOWN = 5
+_SCENES = 6
+_CROP = 160
+_FEW = 10
 
 
 @dataclass(frozen=True)
@@ -61,6 +72,7 @@ def write_report(evaluation: Evaluation, folder: Path, made: Mapping[str, str]) 
         "groups": [(group, len(list(columns))) for group, columns in itertools.groupby(_groups(evaluation.columns))],
         "meanings": evaluation.meanings,
         "made": made,
+        "few": warning(evaluation),
     }
     write_text(folder / "scores.csv", _csv(evaluation))
     write_text(folder / "report.json", _json(evaluation, comparisons, made))
@@ -71,10 +83,83 @@ def write_report(evaluation: Evaluation, folder: Path, made: Mapping[str, str]) 
         rows=list(_rows(evaluation)),
         overall=list(_overall(evaluation)),
         figures=list(_figures(evaluation)),
+        paired=list(_paired(evaluation, comparisons)),
+        scenes=list(_scenes(evaluation)),
         colour_bar=colour_bar(),
         error_range=ERROR_RANGE,
     )
     write_text(folder / "index.html", page)
+
+
+def warning(evaluation: Evaluation) -> str:
+    """What is to be said where there are too few pictures to conclude from; nothing where there are enough."""
+    count = len(evaluation.names)
+    if count >= _FEW:
+        return ""
+    pictures = "one picture says" if count == 1 else f"{count} pictures say"
+    return f"Only {pictures} this: too few to tell methods apart; other pictures may turn the order round."
+
+
+def write_latex(evaluation: Evaluation, path: Path) -> None:
+    """Writes the table of means for LaTeX's booktabs, the best of each column in bold."""
+    heads = [f"{column.metric}{' (' + column.unit + ')' if column.unit else ''}" for column in evaluation.columns]
+    arrows = [r"$\uparrow$" if column.higher_is_better else r"$\downarrow$" for column in evaluation.columns]
+    protocols = " & ".join(_tex(column.protocol) for column in evaluation.columns)
+    lines = [
+        f"% lightwell evaluate: mean over {len(evaluation.names)} pictures of {_tex(evaluation.data)}",
+        *(f"% {name}: {meaning}" for name, meaning in evaluation.meanings.items()),
+        r"\begin{tabular}{l" + "r" * len(heads) + "}",
+        r"\toprule",
+        rf" & {protocols} \\",
+        "Method & " + " & ".join(f"{_tex(head)} {arrow}" for head, arrow in zip(heads, arrows, strict=True)) + r" \\",
+        r"\midrule",
+    ]
+    for method, cells in mean_table(evaluation):
+        values = (rf"\textbf{{{cell.mean}}}" if cell.best else cell.mean for cell in cells)
+        lines.append(f"{_tex(method.name)} & {' & '.join(values)}".replace(DASH, "--") + r" \\")
+    write_text(path, "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""]))
+
+
+def _tex(text: str) -> str:
+    """A name as LaTeX prints it."""
+    named = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "°": r"\textdegree{}"}
+    one_line = " ".join(text.split())
+    return "".join(named.get(sign, f"\\{sign}" if sign in "&%$#_{}" else sign) for sign in one_line)
+
+
+def _paired(evaluation: Evaluation, comparisons: Sequence[Comparison]) -> Iterator[tuple[str, str]]:
+    """A plot of the differences for each column; none where there is one picture only."""
+    if len(evaluation.names) < 2 or not comparisons:
+        return
+    place = {method.name: j for j, method in enumerate(evaluation.methods)}
+    for k, column in enumerate(evaluation.columns):
+        rows = []
+        for c in comparisons:
+            first, second = (evaluation.scores[:, place[name], k] for name in (c.first, c.second))
+            values = np.subtract(first, second, out=np.zeros_like(first), where=first != second)
+            summary = c.differences[k].summary
+            rows.append((f"{c.first} - {c.second}", values.tolist(), summary.mean, summary.interval))
+        unit = f"{column.metric} {column.unit}".strip()
+        yield f"{unit} ({column.protocol})", paired_plot(rows, unit)
+
+
+def _scenes(evaluation: Evaluation) -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
+    """The scenes on which the methods differ most by the first column, with all methods in a row."""
+    own = [j for j, method in enumerate(evaluation.methods) if not method.is_baseline]
+    scores = evaluation.scores[:, own, 0]
+    spread = np.ptp(np.where(np.isfinite(scores), scores, 0), axis=1) if len(own) > 1 else -scores[:, 0]
+    for i in np.argsort(-spread, kind="stable")[:_SCENES]:
+        name = evaluation.names[i]
+        pictures = [(method.name, load(method.pictures[name], method.gamma)) for method in evaluation.methods]
+        compared = [picture for j, (_, picture) in enumerate(pictures) if j in own]
+        if evaluation.truth is not None:
+            pictures.append(("truth", load(evaluation.truth[name])))
+        if len(compared) < 2:
+            compared = [picture for _, picture in pictures]
+        if len(compared) < 2:
+            continue
+        rows, columns = differing_crop(compared, _CROP)
+        yield name, [(label, embed(picture), embed(picture[rows, columns], quality=92)) for label, picture in pictures]
 
 
 def mean_table(evaluation: Evaluation) -> list[tuple[Method, list[Cell]]]:
@@ -225,7 +310,7 @@ def _csv(evaluation: Evaluation) -> str:
         for j, method in enumerate(evaluation.methods):
             cost = method.costs.get(name)
             costs = [f"{cost.seconds:.4f}", cost.peak] if cost else ["", ""]
-            writer.writerow([name, method.name, *size, *evaluation.scores[i, j].tolist(), *costs])
+            writer.writerow([csv_cell(name), csv_cell(method.name), *size, *evaluation.scores[i, j].tolist(), *costs])
     return table.getvalue()
 
 

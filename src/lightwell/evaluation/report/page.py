@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import platform
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -17,7 +18,19 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from lightwell import __version__
 from lightwell.files import whole_file
 
-__all__ = ["DASH", "FILES", "best", "finite", "number", "p_value", "provenance", "render", "signed", "write_text"]
+__all__ = [
+    "DASH",
+    "FILES",
+    "best",
+    "csv_cell",
+    "finite",
+    "number",
+    "p_value",
+    "provenance",
+    "render",
+    "signed",
+    "write_text",
+]
 
 DASH, MINUS, INFINITY = "\N{EN DASH}", "\N{MINUS SIGN}", "\N{INFINITY}"
 FILES = ("index.html", "report.md", "scores.csv", "report.json")
@@ -34,20 +47,34 @@ def render(template: str, **context: Any) -> str:
         keep_trailing_newline=True,
         lstrip_blocks=True,
     )
+    environment.filters["md"] = _escaped
     here = files(_FOLDER)
     parts = {name: here.joinpath(f"page.{name}").read_text("utf-8") for name in ("css", "js")}
     return environment.get_template(template).render(**parts, **context)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a text file whole or not at all."""
+    """Writes a text file whole or not at all; what is no text in a file's name is written as escapes."""
     with whole_file(path) as stream:
-        stream.write(text.encode())
+        stream.write(text.encode("utf-8", "backslashreplace"))
+
+
+def csv_cell(text: str) -> str:
+    """A name for a table that a spreadsheet will open, where what begins like a formula would be one."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+def _escaped(text: str) -> str:
+    """A name inside Markdown, as it is."""
+    one_line = " ".join(str(text).split())
+    return re.sub(r"([\\`*_{}\[\]<>()#+!|~&])", r"\\\1", one_line)
 
 
 def best(values: Sequence[float], higher_is_better: bool = True) -> float | None:
-    """The best of a table's column; None where it holds no numbers."""
+    """The best of a table's column; None where it holds no numbers, or several that are all the same."""
     known = [value for value in values if not math.isnan(value)]
+    if len(known) > 1 and len(set(known)) == 1:
+        return None
     return (max if higher_is_better else min)(known, default=None)
 
 

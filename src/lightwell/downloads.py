@@ -1,6 +1,7 @@
-"""Parameters of metrics that others published: found on disk, or downloaded when asked for and checked by SHA-256.
+"""Files that others published: found on disk, or downloaded when asked for and checked by SHA-256.
 
-None of them is part of lightwell. They lie in ``$LIGHTWELL_CACHE``, by default ``~/.cache/lightwell``.
+Such as the parameters of metrics. None of them is part of lightwell. They lie in ``$LIGHTWELL_CACHE``, by default
+``~/.cache/lightwell``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from urllib.request import urlopen
 
 from lightwell.errors import WeightsError
 
-__all__ = ["Published", "cache"]
+__all__ = ["Download", "cache"]
 
 
 def cache() -> Path:
@@ -25,7 +26,7 @@ def cache() -> Path:
 
 
 @dataclass(frozen=True)
-class Published:
+class Download:
     """One file of parameters.
 
     Attributes:

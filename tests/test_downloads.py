@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from lightwell.downloads import Download, cache
 from lightwell.errors import WeightsError
-from lightwell.metrics.published import Published, cache
 
 CONTENT = b"parameters" * 1000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -36,7 +36,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def test_download_once(server: str, tmp_path: Path) -> None:
-    published = Published("here.bin", "the numbers", server, DIGEST, 1 << 20)
+    published = Download("here.bin", "the numbers", server, DIGEST, 1 << 20)
     with pytest.raises(WeightsError, match=r"the numbers are not part of lightwell.*download here\.bin"):
         published.find()
     path = published.download()
@@ -48,23 +48,23 @@ def test_download_once(server: str, tmp_path: Path) -> None:
 
 def test_another_file_is_refused_and_not_kept(server: str) -> None:
     with pytest.raises(WeightsError, match="SHA-256"):
-        Published("here.bin", "the numbers", server, "0" * 64, 1 << 20).download()
+        Download("here.bin", "the numbers", server, "0" * 64, 1 << 20).download()
     assert not list(cache().iterdir())
 
 
 def test_an_endless_file_is_refused(server: str) -> None:
     with pytest.raises(WeightsError, match="not the published file"):
-        Published("here.bin", "the numbers", server, DIGEST, len(CONTENT) - 1).download()
+        Download("here.bin", "the numbers", server, DIGEST, len(CONTENT) - 1).download()
     assert not list(cache().iterdir())
 
 
 def test_no_connection_is_told(server: str) -> None:
     with pytest.raises(WeightsError, match="could not be downloaded"):
-        Published("here.bin", "the numbers", server + ".none", DIGEST, 1 << 20).download()
+        Download("here.bin", "the numbers", server + ".none", DIGEST, 1 << 20).download()
     assert not list(cache().iterdir())
 
 
 def test_a_damaged_file_is_fetched_again(server: str) -> None:
     cache().mkdir(parents=True)
     (cache() / "here.bin").write_bytes(b"half")
-    assert Published("here.bin", "the numbers", server, DIGEST, 1 << 20).download().read_bytes() == CONTENT
+    assert Download("here.bin", "the numbers", server, DIGEST, 1 << 20).download().read_bytes() == CONTENT
