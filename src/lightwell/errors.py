@@ -14,7 +14,16 @@ __all__ = [
 
 
 class LightwellError(Exception):
-    """Base of every error that lightwell raises for something a person can mend."""
+    """Base of every error that lightwell raises for something a person can mend.
+
+    Args:
+        message: one line, for callers of any kind.
+        remedy: the parameter that mends it, such as ``max_pixels``, for a front end to word.
+    """
+
+    def __init__(self, message: str = "", *, remedy: str | None = None) -> None:
+        super().__init__(message)
+        self.remedy = remedy
 
 
 class PictureError(LightwellError):
