@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lightwell.cli.options import flag
+from lightwell.cli.options import flag, worded
 
 if TYPE_CHECKING:
     from lightwell.picture import Format, Picture
@@ -201,7 +201,7 @@ def _plan(
     piped_json: bool,
 ) -> tuple[list[_Job], list[tuple[str, str]]]:
     """The pictures with their outputs, and the names that stand for nothing with what to do about them."""
-    from lightwell.picture import format_of_name
+    from lightwell.pictures import format_of_name, written_as
 
     if "-" in inputs:
         if len(inputs) > 1:
@@ -255,7 +255,7 @@ def _plan(
     work = []
     for path, place in found:
         goal = into / place if into else path.with_name(path.stem + _MARK + path.suffix)
-        goal = _with_format(goal, format)
+        goal = _with_format(goal, format or written_as(goal))
         work.append(_Job(path, goal, _compare_name(goal) if compare else None))
     return work, missing
 
@@ -369,7 +369,7 @@ def _restore_one(job: _Job, restorer: Restorer, settings: _Settings, say: _Voice
         except _Stopped:
             return
         except LightwellError as error:
-            say.failed(job.name, job.output, str(error))
+            say.failed(job.name, job.output, worded(error))
             return
         except MemoryError:
             say.failed(job.name, job.output, "does not fit in memory; lower --max-memory or --jobs")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lightwell.errors import DataError, PictureError
-from lightwell.picture import FORMATS, Picture, format_of_name, read
+from lightwell.pictures import FORMATS, Picture, format_of_name, read
 
 __all__ = ["find_pictures", "read_named"]
 
@@ -45,7 +45,7 @@ def read_named(path: Path) -> Picture:
     """Reads a picture.
 
     Raises:
-        PictureError: as `lightwell.picture.read`, with the path.
+        PictureError: as `lightwell.pictures.read`, with the path.
     """
     try:
         return read(path)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from lightwell.data.folders import read_named
 from lightwell.errors import DataError, PictureError
 from lightwell.evaluation.measures import Column, Measure
 from lightwell.metrics import PROTOCOLS
 from lightwell.metrics.levels import Array, levels
+from lightwell.pictures import size_of, to_srgb
 from lightwell.session import cores
 
 __all__ = ["BASELINE_GAMMA", "Cost", "Evaluation", "Method", "baselines", "check", "evaluate", "load"]
@@ -182,7 +182,7 @@ def load(path: Path, gamma: float = 1.0) -> Array:
     Raises:
         PictureError: the file cannot be read.
     """
-    pixels: Array = read_named(path).pixels
+    pixels: Array = to_srgb(read_named(path)).pixels
     if pixels.shape[2] == 1:
         pixels = np.repeat(pixels, 3, axis=2)
     return pixels if gamma == 1 else (levels(pixels) / 255) ** gamma
@@ -198,12 +198,10 @@ def _luma_shares(picture: Array) -> NDArray[np.float64]:
 def _size(path: Path) -> tuple[int, int]:
     """Width and height as seen upright, from the file's header."""
     try:
-        with Image.open(path) as image:
-            width, height = image.size
-            turned = image.getexif().get(0x0112, 1) >= 5
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise PictureError(f"{path}: cannot be read ({error})") from error
-    return (height, width) if turned else (width, height)
+        height, width = size_of(path)
+    except PictureError as error:
+        raise PictureError(f"{path}: {error}") from error
+    return width, height
 
 
 def _listed(names: Sequence[str]) -> str:

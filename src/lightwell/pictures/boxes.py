@@ -106,7 +106,9 @@ def _associated(data: bytes, item: int) -> list[int]:
         size, position = data[position], position + 1
         step = 2 if wide else 1
         if found == item:
-            numbers = (int.from_bytes(data[position + step * k : position + step * (k + 1)], "big") for k in range(size))
+            numbers = (
+                int.from_bytes(data[position + step * k : position + step * (k + 1)], "big") for k in range(size)
+            )
             return [number & (0x7FFF if wide else 0x7F) for number in numbers]
         position += step * size
     return []

@@ -22,7 +22,8 @@ from lightwell.pictures.picture import Picture, format_of_name
 __all__ = ["FORMATS", "MAX_PIXELS", "WRITTEN", "read", "size_of", "written_as"]
 
 # RAW before TIFF, whose structure most RAW files have.
-for _codec in (JPEG, PNG, WEBP, RAW, TIFF, BMP, AVIF, HEIF):
+_CODECS: tuple[Codec, ...] = (JPEG, PNG, WEBP, RAW, TIFF, BMP, AVIF, HEIF)
+for _codec in _CODECS:
     register(_codec)
 
 FORMATS: Mapping[Format, tuple[str, ...]] = {format: codec.facts.suffixes for format, codec in CODECS.items()}

@@ -136,8 +136,8 @@ def to_srgb(picture: Picture) -> Picture:
         if curve is None:
             return replace(picture, icc=None)
         top = np.iinfo(picture.pixels.dtype).max
-        light = np.interp(np.linspace(0, 1, top + 1), np.linspace(0, 1, len(curve)), curve)
-        table = np.round(space.linear_to_srgb(light) * top).astype(picture.pixels.dtype)
+        linear = np.interp(np.linspace(0, 1, top + 1), np.linspace(0, 1, len(curve)), curve)
+        table = np.round(space.linear_to_srgb(linear) * top).astype(picture.pixels.dtype)
         return replace(picture, pixels=table[picture.pixels], icc=None)
     profile = space.rgb_profile(picture.icc)
     if profile is None:
@@ -145,12 +145,12 @@ def to_srgb(picture: Picture) -> Picture:
         return replace(picture, icc=None, warnings=(*picture.warnings, note))
     if profile.is_srgb():
         return replace(picture, icc=None)
-    top = np.float32(np.iinfo(picture.pixels.dtype).max)
+    white = np.float32(np.iinfo(picture.pixels.dtype).max)
     pixels = np.empty_like(picture.pixels)
     for row in range(0, len(pixels), _ROWS):
         rows = slice(row, row + _ROWS)
-        light = profile.to_linear_srgb(picture.pixels[rows].astype(np.float32) / top)
-        pixels[rows] = space.linear_to_srgb(np.clip(light, 0, 1)) * top + np.float32(0.5)
+        light = profile.to_linear_srgb(picture.pixels[rows].astype(np.float32) / white)
+        pixels[rows] = space.linear_to_srgb(np.clip(light, 0, 1)) * white + np.float32(0.5)
     return replace(picture, pixels=pixels, icc=None)
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "named_profile",
     "profile_space",
     "rgb_profile",
+    "rolled_off",
     "srgb_to_linear",
 ]
 
@@ -272,11 +273,15 @@ def from_hdr(encoded: Floats, primaries: int, transfer: int) -> Floats:
     light = _pq_nits(encoded) if transfer == PQ else _hlg_nits(encoded)
     to_srgb = np.linalg.inv(_to_xyz(1)) @ _to_xyz(primaries if primaries in _PRIMARIES else 9)
     light = np.maximum(light / _WHITE_NITS @ to_srgb.T, 0)
-    # One factor for the three channels, so that a bright light keeps its hue.
+    return np.asarray(linear_to_srgb(rolled_off(light)), encoded.dtype)
+
+
+def rolled_off(light: Floats) -> Floats:
+    """Light of at least 0 that may pass 1, ``(..., channels)``, brought below 1; up to 0.8 it stays as it is."""
+    # One factor for the channels, so that a bright light keeps its hue.
     most = np.maximum(light.max(axis=-1, keepdims=True), 1e-9)
     rolled = _KNEE + (1 - _KNEE) * (1 - np.exp(-np.maximum(most - _KNEE, 0) / (1 - _KNEE)))
-    light = light * np.where(most > _KNEE, rolled / most, 1)
-    return np.asarray(linear_to_srgb(np.clip(light, 0, 1)), encoded.dtype)
+    return np.asarray(light * np.where(most > _KNEE, rolled / most, 1), light.dtype)
 
 
 def _pq_nits(encoded: Floats) -> Floats:

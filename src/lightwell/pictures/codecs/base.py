@@ -129,8 +129,6 @@ def encode(picture: Picture, stream: IO[bytes], format: Format, quality: int | N
         raise ValueError(f"quality is 1 to 100, not {quality}")
     codec = CODECS[format]
     facts = codec.facts
-    if not facts.depths:
-        raise PictureError(f"{facts.name} files are read, not written: choose tiff or another format", remedy="format")
     height, width = picture.size
     if facts.max_side and max(height, width) > facts.max_side:
         raise PictureError(
@@ -146,7 +144,7 @@ def _losses(picture: Picture, facts: Facts) -> list[str]:
     if picture.alpha is not None and not facts.alpha:
         lost.append(f"{facts.name} holds no transparency: it was left out (png and tiff keep it)")
     depth = min(picture.depth or picture.bits, picture.bits)
-    if (deepest := max(facts.depths)) < depth:
+    if (deepest := max(facts.depths, default=16)) < depth:
         lost.append(f"{facts.name} holds {deepest} bits a sample: {depth} were rounded (png and tiff keep 16)")
     fields: dict[Field, object] = {"ICC": picture.icc, "EXIF": picture.exif, "XMP": picture.xmp, "IPTC": picture.iptc}
     fields |= {"dots per inch": picture.dpi if "EXIF" not in facts.keeps else None, "words": picture.text}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import os
 from dataclasses import replace
 from typing import IO, Any
 
@@ -14,7 +12,7 @@ from lightwell.errors import PictureError
 from lightwell.pictures import boxes, metadata, space
 from lightwell.pictures.codecs.base import Facts, Limits, check_size
 from lightwell.pictures.codecs.pillow import PillowCodec, exif_to_write
-from lightwell.pictures.picture import Picture, Pixels, to_srgb
+from lightwell.pictures.picture import Picture, Pixels
 
 __all__ = ["AVIF", "HEIF"]
 
@@ -53,7 +51,7 @@ def spread(samples: Pixels, depth: int) -> Pixels:
 class _Heif:
     """HEIF, by pillow-heif."""
 
-    facts = Facts(
+    facts: Facts = Facts(
         "HEIF",
         "HEIF",
         (".heic", ".heif", ".hif"),
@@ -68,6 +66,7 @@ class _Heif:
         lost=(
             "a depth map, a gain map and the film of a live or motion photo are left out",
             "16 bits are written as 12, and as 10 where the picture came with 10",
+            "gray with alpha is written as RGB",
         ),
     )
 
@@ -81,7 +80,8 @@ class _Heif:
 
     def decode(self, stream: IO[bytes], limits: Limits) -> Picture:
         file = self._open(stream)
-        check_size(*file.size, limits)
+        width, height = file.size
+        check_size(width, height, limits)
         return self._picture(file, stream)
 
     def _open(self, stream: IO[bytes]) -> Any:
@@ -97,9 +97,8 @@ class _Heif:
         file[file.primary_index].load()
         channels = {"L": 1, "I": 1, "LA": 2, "RGB": 3, "RGBA": 4, "La": 2, "RGBa": 4}[file.mode.partition(";")[0]]
         depth = int(info["bit_depth"])
-        dtype = np.uint8 if len(file.data) == file.stride * height and file.stride == width * channels else np.uint16
-        samples: Pixels = np.frombuffer(file.data, dtype).reshape(height, -1)[:, : width * channels]
-        samples = samples.reshape(height, width, channels)
+        dtype = np.uint16 if ";" in file.mode else np.uint8
+        samples: Any = np.frombuffer(file.data, dtype).reshape(height, width, channels)
         if dtype == np.uint16:
             samples = spread(samples, depth) if depth < 16 else samples
         exif_data, data = Image.Exif(), None
@@ -152,7 +151,8 @@ class _Heif:
 def _unmultiplied(pixels: Pixels, alpha: Pixels) -> Pixels:
     top = np.iinfo(pixels.dtype).max
     whole = np.maximum(alpha, 1).astype(np.uint64)[..., None]
-    return np.minimum((pixels.astype(np.uint64) * top + whole // 2) // whole, top).astype(pixels.dtype)
+    whole_colours: Pixels = np.minimum((pixels.astype(np.uint64) * top + whole // 2) // whole, top).astype(pixels.dtype)
+    return whole_colours
 
 
 def _library() -> Any:

@@ -53,8 +53,14 @@ class PillowCodec:
     def size(self, stream: IO[bytes]) -> tuple[int, int]:
         with self.open(stream) as image:
             width, height = image.size
-            orientation, _ = metadata.orientation_and_exif(image.getexif(), [])
+            orientation = 1
+            with contextlib.suppress(Exception):  # broken EXIF is no reason to refuse a photo
+                orientation, _ = metadata.orientation_and_exif(self.head_exif(image, stream), [])
         return (width, height) if orientation >= 5 and not self.turns_itself else (height, width)
+
+    def head_exif(self, image: ImageFile.ImageFile, stream: IO[bytes]) -> Image.Exif:  # noqa: ARG002
+        """The EXIF data of an opened file whose pixels are not to be loaded."""
+        return image.getexif()
 
     turns_itself = False
     """Whether Pillow gives the size and the pixels upright."""
@@ -136,8 +142,8 @@ class PillowCodec:
         """Bits a sample of the file, where they are neither 8 nor 16."""
         return None
 
-    def options(self, picture: Picture, quality: int | None, lost: list[str]) -> dict[str, Any]:
-        """What Pillow is told besides the pixels."""
+    def options(self, picture: Picture, quality: int | None, lost: list[str]) -> dict[str, Any]:  # noqa: ARG002
+        """What Pillow is told besides the pixels; a line is added to ``lost`` for what does not fit."""
         options: dict[str, Any] = {}
         if picture.dpi and "dots per inch" in self.facts.keeps:
             options["dpi"] = picture.dpi

@@ -6,6 +6,7 @@ A 16-bit file is Pillow's own file of one pixel, which carries the metadata, wit
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zlib
 from collections.abc import Iterator
@@ -27,6 +28,13 @@ _NO_WORDS = ("XML:com.adobe.xmp", "Software", "Raw profile type exif", "Raw prof
 
 
 class _Png(PillowCodec):
+    def head_exif(self, image: ImageFile.ImageFile, stream: IO[bytes]) -> Image.Exif:
+        """As Pillow reads it, but past the pixels, where EXIF data may lie, and not through them."""
+        found = Image.Exif()
+        if data := image.info.get("exif") or _chunk(stream, b"eXIf"):
+            found.load(data)
+        return found
+
     def samples(self, image: ImageFile.ImageFile, layout: str, stream: IO[bytes], notes: list[str]) -> Pixels:
         key = image.info.get("transparency")
         if layout == "LA;16B":  # whose four bytes a pixel are unpacked as if they were four samples
@@ -63,6 +71,17 @@ class _Png(PillowCodec):
         Image.new("L", (1, 1)).save(head, "PNG", **self.options(picture, quality, lost))
         _splice(head.getvalue(), picture.samples(), stream)
         return tuple(lost)
+
+
+def _chunk(stream: IO[bytes], wanted: bytes) -> bytes:
+    """The content of a chunk, by way of the heads of those before it; empty where there is none."""
+    stream.seek(8)
+    while len(head := stream.read(8)) == 8:
+        size, name = struct.unpack(">I4s", head)
+        if name == wanted:
+            return stream.read(size)
+        stream.seek(size + 4, os.SEEK_CUR)
+    return b""
 
 
 def _with_clear(samples: Pixels, key: tuple[int, ...]) -> Pixels:

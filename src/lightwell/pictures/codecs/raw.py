@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import struct
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import IO, Any, BinaryIO, cast
 
 import numpy as np
 from PIL import TiffImagePlugin
@@ -19,6 +19,7 @@ __all__ = ["RAW"]
 
 _MAGIC = (b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FUJIFILMCCD-RAW", b"FOVb", b"\0MRM", b"II\x1a\0\0\0HEAPCCDR")
 _TIFF = (b"II*\0", b"MM\0*")
+_ROWS = 256
 _DNG_VERSION, _PHOTOMETRIC, _SUB_IFDS = 50706, 262, 330
 _CFA, _LINEAR_RAW = 32803, 34892
 
@@ -26,7 +27,7 @@ _CFA, _LINEAR_RAW = 32803, 34892
 class _Raw:
     """Every RAW format that LibRaw knows; read alone."""
 
-    facts = Facts(
+    facts: Facts = Facts(
         "RAW",
         "RAW",
         (
@@ -60,9 +61,13 @@ class _Raw:
         with _opened(stream) as raw:
             height, width = _size(raw)
             check_size(width, height, limits)
-            linear = _developed(raw, limits.half)
+            linear, gain = _developed(raw, limits.half)
             preview = _preview(raw)
-        pixels = _SRGB[linear] if linear.ndim == 3 else _SRGB[linear][..., None]
+        pixels = np.empty((*linear.shape[:2], linear.shape[2] if linear.ndim == 3 else 1), np.uint16)
+        for row in range(0, len(pixels), _ROWS):
+            light = linear[row : row + _ROWS].reshape(-1, *pixels.shape[1:]) * np.float32(gain / 65535)
+            pixels[row : row + _ROWS] = np.round(space.linear_to_srgb(space.rolled_off(light)) * 65535)
+        del linear
         height, width = pixels.shape[:2]
         exif = metadata.exif_of_raw(stream, notes, preview)
         if limits.half:
@@ -74,8 +79,8 @@ class _Raw:
             warnings=tuple(notes),
         )
 
-
-_SRGB = np.round(space.linear_to_srgb(np.arange(65536) / 65535) * 65535).astype(np.uint16)
+    def encode(self, picture: Picture, stream: IO[bytes], quality: int | None) -> tuple[str, ...]:  # noqa: ARG002
+        raise PictureError("RAW files are read, not written: choose tiff or another format", remedy="format")
 
 
 @contextlib.contextmanager
@@ -89,7 +94,7 @@ def _opened(stream: IO[bytes]) -> Iterator[Any]:
     stream.seek(0)
     try:
         with rawpy.RawPy() as raw:
-            raw.open_buffer(stream)
+            raw.open_buffer(cast(BinaryIO, stream))
             yield raw
     except rawpy.LibRawFileUnsupportedError as error:
         raise PictureError(f"is a RAW file of a camera that is not known ({first_line(error)})") from error
@@ -102,21 +107,47 @@ def _size(raw: Any) -> tuple[int, int]:
     return (width, height) if sizes.flip in (5, 6) else (height, width)
 
 
-def _developed(raw: Any, half: bool) -> Any:
-    """Linear sRGB, ``(H, W, 3)`` uint16."""
+def _developed(raw: Any, half: bool) -> tuple[Any, float]:
+    """Linear sRGB, ``(H, W, 3)`` uint16, and what it is to be multiplied by for white to be 65535.
+
+    To blend clipped highlights LibRaw keeps room above white: as much as the white balance lifts one channel over
+    another. And it works in whole numbers, rounded down at each step, which in a dark photograph would take a tenth of
+    the shadows' light; so the brightest pixel is taken for white, and that is undone by the factor.
+    """
     import rawpy
 
     raw.unpack()
-    has_white = any(raw.camera_whitebalance[:3])
-    return raw.postprocess(
-        use_camera_wb=has_white,
+    white = list(raw.camera_whitebalance)
+    if not all(factor > 0 for factor in white[:3]):
+        white = list(raw.daylight_whitebalance)
+    if not all(factor > 0 for factor in white[:3]):
+        white = [1.0, 1.0, 1.0, 1.0]
+    white[3] = white[3] or white[1]
+    level, share = _brightest(raw)
+    linear = raw.postprocess(
+        user_wb=white,
         no_auto_bright=True,
+        adjust_maximum_thr=0.0,  # else LibRaw does the like, and does not undo it
         highlight_mode=rawpy.HighlightMode.Blend,
+        user_sat=level,
         output_color=rawpy.ColorSpace.sRGB,
         output_bps=16,
         gamma=(1, 1),
         half_size=half,
     )
+    return linear, share * max(white) / min(white)
+
+
+def _brightest(raw: Any) -> tuple[int | None, float]:
+    """A light above all of the sensor's, less its black, also as a share of white's; None and 1 where not known."""
+    import rawpy
+
+    if raw.raw_type != rawpy.RawType.Flat:
+        return None, 1.0
+    black, white = min(raw.black_level_per_channel), int(raw.white_level)
+    room = white - black
+    level = int(1.1 * max(int(raw.raw_image_visible.max()) - black, room / 64))
+    return (level, level / room) if 0 < level < room else (None, 1.0)
 
 
 def _preview(raw: Any) -> bytes | None:
@@ -142,7 +173,7 @@ def _is_raw_tiff(stream: IO[bytes]) -> bool:
         inner = directory.get(_SUB_IFDS, ())
         for place in (inner if isinstance(inner, tuple) else (inner,))[:8]:
             stream.seek(place)
-            part = TiffImagePlugin.ImageFileDirectory_v2(directory.prefix + b"*\0\0\0\0\0"[: 6])
+            part = TiffImagePlugin.ImageFileDirectory_v2(directory.prefix + b"*\0\0\0\0\0"[:6])
             part.load(stream)
             if part.get(_PHOTOMETRIC) in (_CFA, _LINEAR_RAW):
                 return True

@@ -65,7 +65,7 @@ class _File(TiffImagePlugin.TiffImageFile):
 
     def load_prepare(self) -> None:
         if self._im is None:
-            self.im = Image.core.new(self.mode, self._tile_size)
+            self.im = Image.core.new(self.mode, self._tile_size)  # type: ignore[attr-defined]
         ImageFile.ImageFile.load_prepare(self)
 
 
@@ -175,7 +175,12 @@ def _gray(content: bytearray, tags: Any, plane: int, planes: int, factor: int) -
     start = len(content) + len(content) % 2
     head = tags.prefix + struct.pack(f"{order}HI", 42, start)
     copy = io.BytesIO()
-    for part in (head, memoryview(content)[len(head) :], b"\0" * (start - len(content)), _directory(entries, start, order)):
+    for part in (
+        head,
+        memoryview(content)[len(head) :],
+        b"\0" * (start - len(content)),
+        _directory(entries, start, order),
+    ):
         copy.write(part)
     copy.seek(0)
     with _File(copy) as image:
