@@ -94,6 +94,17 @@ def test_xmp_points_to_no_film_that_is_not_there() -> None:
     assert kept.count(b"<rdf:li") == kept.count(b"</rdf:li>") == 1
 
 
+def test_xmp_points_to_no_gain_map_that_is_not_there() -> None:
+    xmp = MOTION.replace(b"GCamera:MotionPhoto=", b"hdrgm:Version=").replace(b'"MotionPhoto"', b'"GainMap"')
+    xmp = xmp.replace(b"GCamera:MotionPhotoVersion", b"hdrgm:GainMapMax").replace(b"GCamera:MicroVideoOffset", b"a:b")
+    picture = read(encoded(Image.fromarray(noise((8, 8, 3))), "JPEG", xmp=xmp))
+    assert any("gain map" in note for note in picture.warnings)
+    assert not any("film" in note for note in picture.warnings)
+    assert b"hdrgm" not in (picture.xmp or b"")
+    assert b"GainMap" not in (picture.xmp or b"")
+    assert b'a:b="12345"' in (picture.xmp or b"")
+
+
 def test_samsungs_films_are_told() -> None:
     trailer = b"\0\0\x30\x0a\x10\0\0\0MotionPhoto_Data" + bytes(50) + b"SEFH" + bytes(16) + b"SEFT"
     picture = read(encoded(Image.fromarray(noise((8, 8, 3))), "JPEG") + trailer)

@@ -16,6 +16,7 @@ from lightwell.pictures.codecs.base import first_line
 __all__ = [
     "EXIF_IFD",
     "FILM_NOTE",
+    "GAIN_MAP_NOTE",
     "GPS_IFD",
     "LAYOUT_TAGS",
     "dpi_in_exif",
@@ -28,7 +29,7 @@ __all__ = [
     "orientation_and_exif",
     "turned",
     "upright_xmp",
-    "without_film",
+    "without_parts",
 ]
 
 EXIF_IFD, GPS_IFD = ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo
@@ -45,20 +46,27 @@ _MAKER_NOTE, _INTEROPERABILITY = 0x927C, 0xA005
 _RAW_EXIF_LEFT_OUT = frozenset({_MAKER_NOTE, _INTEROPERABILITY, 0xA002, 0xA003, 0x9101, 0x9102})
 FILM_NOTE = "it has a film beside its picture (a live or motion photo): the picture was taken, the film left alone"
 
+GAIN_MAP_NOTE = "its gain map for HDR screens was left out: the picture is that for others"
 
-def orientation_and_exif(found: Image.Exif, notes: list[str]) -> tuple[int, bytes | None]:
+
+def orientation_and_exif(found: Image.Exif | bytes | None, notes: list[str]) -> tuple[int, bytes | None]:
     """How the pixels are to be turned, and the EXIF data without the tags that only fit the file it came from."""
+    if not found:
+        return 1, None
     try:
+        if isinstance(found, bytes):
+            data, found = found, Image.Exif()
+            found.load(data)
         orientation = found.get(ExifTags.Base.Orientation, 1)
         exif = Image.Exif()  # a new one: that of a BigTIFF has a head that only fits there
         for tag, value in found.items():
             if tag not in LAYOUT_TAGS:
                 exif[tag] = found.get_ifd(tag) if tag in (EXIF_IFD, GPS_IFD) else value
-        data = exif.tobytes() if len(exif) else None
+        kept = exif.tobytes() if len(exif) else None
     except Exception as error:  # broken EXIF is common and no reason to refuse a photo
         notes.append(f"its EXIF data is broken and was left out ({first_line(error)})")
         return 1, None
-    return orientation if orientation in range(1, 9) else 1, data
+    return orientation if orientation in range(1, 9) else 1, kept
 
 
 def kept_exif(data: bytes | None, height: int, width: int) -> bytes | None:
@@ -144,25 +152,42 @@ def upright_xmp(xmp: bytes | None) -> bytes | None:
 
 
 _FILM_NAMES = rb"(?:GCamera|Camera):(?:MotionPhoto|MicroVideo)\w*"
-_FILM_ITEM = re.compile(
-    rb"""<rdf:li\b(?:(?!</rdf:li>|<rdf:li\b).)*?Semantic\s*(?:=\s*["']|>)\s*MotionPhoto\b.*?</rdf:li>\s*""", re.DOTALL
-)
-_FILM_ATTRIBUTE = re.compile(_FILM_NAMES + rb"""\s*=\s*(?:"[^"]*"|'[^']*')\s*""")
-_FILM_ELEMENT = re.compile(rb"<(" + _FILM_NAMES + rb")>[^<]*</\1>\s*")
+_GAIN_MAP_NAMES = rb"(?:hdrgm:\w+|HDRGainMap:\w+)"
 
 
-def without_film(xmp: bytes | None) -> tuple[bytes | None, bool]:
-    """The XMP packet without what points to a film behind the picture, and whether there was any.
+def _pointers(names: bytes, semantic: bytes) -> tuple[re.Pattern[bytes], ...]:
+    """What XMP says of a part behind the picture: an item of the file's directory, attributes, elements."""
+    item = (
+        rb"""<rdf:li\b(?:(?!</rdf:li>|<rdf:li\b).)*?Semantic\s*(?:=\s*["']|>)\s*"""
+        + semantic
+        + rb"""\b.*?</rdf:li>\s*"""
+    )
+    return (
+        re.compile(item, re.DOTALL),
+        re.compile(names + rb"""\s*=\s*(?:"[^"]*"|'[^']*')\s*"""),
+        re.compile(rb"<(" + names + rb")>[^<]*</\1>\s*"),
+    )
 
-    Readers that find it would look for the film in a file that has none.
+
+_PARTS = {
+    FILM_NOTE: _pointers(_FILM_NAMES, rb"MotionPhoto"),
+    GAIN_MAP_NOTE: _pointers(_GAIN_MAP_NAMES, rb"GainMap"),
+}
+
+
+def without_parts(xmp: bytes | None, notes: list[str]) -> bytes | None:
+    """The XMP packet without what points to a film or a gain map behind the picture; a line is noted for each.
+
+    Readers that find it would look for the part in a file that has none.
     """
-    if not xmp:
-        return xmp, False
-    kept, found = xmp, 0
-    for pattern in (_FILM_ITEM, _FILM_ATTRIBUTE, _FILM_ELEMENT):
-        kept, count = pattern.subn(b"", kept)
-        found += count
-    return kept, found > 0
+    for note, patterns in _PARTS.items():
+        found = 0
+        for pattern in patterns if xmp else ():
+            xmp, count = pattern.subn(b"", xmp or b"")
+            found += count
+        if found:
+            notes.append(note)
+    return xmp
 
 
 def is_live_photo(exif: bytes | None) -> bool:

@@ -161,4 +161,6 @@ def _losses(picture: Picture, facts: Facts) -> list[str]:
 
 def first_line(error: Exception) -> str:
     """An exception of a library as one line."""
+    if error.args and isinstance(error.args[0], bytes):  # as LibRaw's are
+        return error.args[0].decode("utf-8", "replace")
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import IO, Any
 
 import numpy as np
-from PIL import AvifImagePlugin, Image, ImageFile
+from PIL import AvifImagePlugin, ImageFile
 
 from lightwell.errors import PictureError
 from lightwell.pictures import boxes, metadata, space
@@ -101,14 +101,15 @@ class _Heif:
         samples: Any = np.frombuffer(file.data, dtype).reshape(height, width, channels)
         if dtype == np.uint16:
             samples = spread(samples, depth) if depth < 16 else samples
-        exif_data, data = Image.Exif(), None
-        if info.get("exif"):
-            exif_data.load(info["exif"])
-            # The file's own properties say how it is turned, and the decoder has done so.
-            _, data = metadata.orientation_and_exif(exif_data, notes)
-        xmp, has_film = metadata.without_film((info.get("xmp") or b"").rstrip(b"\0") or None)
-        if has_film or boxes.has_film(stream) or metadata.is_live_photo(data):
+        # The file's own properties say how it is turned, and the decoder has done so.
+        _, data = metadata.orientation_and_exif(info.get("exif"), notes)
+        xmp = metadata.without_parts((info.get("xmp") or b"").rstrip(b"\0") or None, notes)
+        if metadata.FILM_NOTE not in notes and (boxes.has_film(stream) or metadata.is_live_photo(data)):
             notes.append(metadata.FILM_NOTE)
+        if metadata.GAIN_MAP_NOTE not in notes and any("gainmap" in kind.lower() for kind in info.get("aux", {})):
+            notes.append(metadata.GAIN_MAP_NOTE)
+        if info.get("depth_images"):
+            notes.append("its depth map was left out")
         alpha = np.array(samples[..., -1]) if channels in (2, 4) else None
         pixels = np.array(samples[..., :-1] if alpha is not None else samples)
         if file.mode.partition(";")[0] in ("La", "RGBa") and alpha is not None:

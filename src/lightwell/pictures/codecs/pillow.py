@@ -95,8 +95,8 @@ class PillowCodec:
         alpha = np.ascontiguousarray(samples[..., -1]) if channels in (2, 4) else None
         pixels = samples if alpha is None else np.ascontiguousarray(samples[..., :-1])
         dpi = metadata.dpi_of(image, exif)
-        xmp, has_film = metadata.without_film(image.info.get("xmp"))
-        if has_film or metadata.is_live_photo(exif):
+        xmp = metadata.without_parts(image.info.get("xmp"), notes)
+        if metadata.FILM_NOTE not in notes and metadata.is_live_photo(exif):
             notes.append(metadata.FILM_NOTE)
         icc = None if kind == "CMYK" else image.info.get("icc_profile") or None  # CMYK became sRGB
         return Picture(

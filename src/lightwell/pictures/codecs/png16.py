@@ -150,7 +150,7 @@ PNG = _Png(
         (8, 16),
         alpha=True,
         keeps=frozenset({"ICC", "EXIF", "XMP", "dots per inch", "words"}),
-        lost=("gAMA and cHRM chunks are left out: pixels without a profile are taken for sRGB",),
+        lost=("the chunks gAMA and cHRM are left out: pixels without a profile are taken for sRGB",),
     ),
     PngImagePlugin.PngImageFile,
     (b"\x89PNG\r\n\x1a\n",),
