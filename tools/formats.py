@@ -39,7 +39,7 @@ def _row(facts: Facts) -> str:
         ", ".join(map(str, facts.depths)) or "not written",
         "yes" if facts.alpha else "no",
         ", ".join(name for name in ORDER if name in facts.keeps) or "-",
-        f"`lightwell[{facts.extra}]`" if facts.extra else "-",
+        f"`lightwell[{facts.extra}]`" + " for more than 8 bits" * (facts.format == "AVIF") if facts.extra else "-",
     )
     return "| " + " | ".join(cells) + " |\n"
 

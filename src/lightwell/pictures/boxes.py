@@ -19,6 +19,8 @@ class Named:
 
     primaries: int
     transfer: int
+    matrix: int = 2
+    is_full: bool = True
 
 
 def brands(head: bytes) -> set[bytes]:
@@ -44,12 +46,13 @@ def properties(stream: IO[bytes]) -> list[tuple[bytes, bytes]]:
 
 
 def colours(found: list[tuple[bytes, bytes]]) -> Named | None:
-    """The colours of a picture that names them by number and has no profile, which would go before."""
-    kinds = [data for name, data in found if name == b"colr"]
-    if any(data[:4] in (b"rICC", b"prof") for data in kinds):
+    """The colours that a picture names by number; a profile, if there is one too, goes before all but the matrix."""
+    kinds = (data for name, data in found if name == b"colr")
+    named = next((data for data in kinds if data[:4] == b"nclx" and len(data) >= 11), None)
+    if named is None:
         return None
-    named = next((data for data in kinds if data[:4] == b"nclx" and len(data) >= 10), None)
-    return Named(*struct.unpack_from(">HH", named, 4)) if named else None
+    primaries, transfer, matrix = struct.unpack_from(">HHH", named, 4)
+    return Named(primaries, transfer, matrix, bool(named[10] & 0x80))
 
 
 def depth_of_av1(found: list[tuple[bytes, bytes]]) -> int:

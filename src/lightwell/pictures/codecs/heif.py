@@ -10,6 +10,7 @@ from PIL import AvifImagePlugin, ImageFile
 
 from lightwell.errors import PictureError
 from lightwell.pictures import boxes, metadata, space
+from lightwell.pictures.codecs import av1
 from lightwell.pictures.codecs.base import Facts, Limits, check_size
 from lightwell.pictures.codecs.pillow import PillowCodec, exif_to_write
 from lightwell.pictures.picture import Picture, Pixels
@@ -173,14 +174,35 @@ class _Avif(PillowCodec):
         return bool(boxes.brands(head) & _AVIF_BRANDS)
 
     def picture(self, image: ImageFile.ImageFile, stream: IO[bytes], stored: Pixels | None = None) -> Picture:
-        picture = super().picture(image, stream, stored)
         found = boxes.properties(stream)
-        notes = list(picture.warnings)
-        if (depth := boxes.depth_of_av1(found)) > 8:
-            notes.append(f"its {depth} bits a sample were read as 8")
-        if metadata.FILM_NOTE not in notes and boxes.has_film(stream):
+        named = boxes.colours(found)
+        depth = boxes.depth_of_av1(found)
+        notes = []
+        if depth > 8 and stored is None:
+            stored, note = _deep(image, stream, depth, named)
+            notes += [note] if note else []
+        picture = super().picture(image, stream, stored)
+        if metadata.FILM_NOTE not in picture.warnings and boxes.has_film(stream):
             notes.append(metadata.FILM_NOTE)
-        return working_colours(replace(picture, warnings=tuple(notes)), boxes.colours(found))
+        picture = replace(picture, warnings=(*picture.warnings, *notes), depth=depth if picture.bits == 16 else None)
+        return working_colours(picture, None if picture.icc else named)
+
+
+def _deep(
+    image: ImageFile.ImageFile, stream: IO[bytes], depth: int, named: boxes.Named | None
+) -> tuple[Pixels | None, str]:
+    """The samples of a picture of more than 8 bits as they lie in the file, or why they are read at 8."""
+    shortened = f"its {depth} bits a sample were read as 8"
+    if not av1.is_installed():
+        return None, f"{shortened}: pip install 'lightwell[heif]' to read them all"
+    colours = av1.decode(stream, (image.height, image.width), depth, named)
+    if colours is None:
+        return None, f"{shortened}: it is put together from several pictures"
+    if "A" not in image.mode:
+        return colours, ""
+    image.load()
+    alpha = np.asarray(image)[..., -1:].astype(np.uint16) * np.uint16(257)
+    return np.concatenate([colours, alpha], axis=2), "its transparency was read at 8 bits"
 
 
 HEIF = _Heif()
@@ -189,14 +211,19 @@ AVIF = _Avif(
         "AVIF",
         "AVIF",
         (".avif",),
-        "8 bits; colours by ICC profile or by number (Display P3, BT.2020); HDR light (PQ, HLG) converted to sRGB, "
-        "which is said; the first frame of several",
+        "8 bits, and with the extra 10 and 12 bits as 16; colours by ICC profile or by number (Display P3, BT.2020); "
+        "HDR light (PQ, HLG) converted to sRGB, which is said; the first frame of several",
         (8,),
         alpha=True,
         keeps=frozenset({"ICC", "EXIF", "XMP"}),
         max_side=65535,
         quality=True,
-        lost=("10 and 12 bits are read as 8, which is said", "a gain map is left out"),
+        extra="heif",
+        lost=(
+            "without the extra, and where a picture is put together from several, 10 and 12 bits are read as 8, "
+            "which is said",
+            "a gain map is left out",
+        ),
     ),
     AvifImagePlugin.AvifImageFile,
     (b"",),
