@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image, ImageCms
 
 from lightwell.errors import PictureError
-from lightwell.pictures import read, size_of
+from lightwell.pictures import Picture, read, size_of
 
 av = pytest.importorskip("av", reason="needs the extra [heif]")
 
@@ -122,3 +122,53 @@ print(picture.bits, *picture.warnings)
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout == "8 its 10 bits a sample were read as 8: pip install 'lightwell[heif]' to read them all\n"
+
+
+# ---- writing
+
+
+def ramp(height: int = 96, width: int = 128) -> np.ndarray:
+    y, x = np.mgrid[0:height, 0:width]
+    return np.stack([x * 400 + 5000, y * 500 + 4000, (x + y) * 200 + 6000], axis=2).astype(np.uint16)
+
+
+def test_ten_bits_are_written_with_all_that_is_told_of_them() -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make] = "Lumen"
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.ISOSpeedRatings] = 6400
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    picture = Picture(ramp(), exif=exif.tobytes(), xmp=b"<x:xmpmeta/>", icc=profile, dpi=(300, 150), depth=10)
+    stream = io.BytesIO()
+    assert picture.write(stream, format="AVIF", quality=100) == ()
+
+    with Image.open(stream) as image:  # by another reader
+        assert image.info["icc_profile"] == profile
+        assert image.info["xmp"] == b"<x:xmpmeta/>"
+        assert image.getexif()[ExifTags.Base.Make] == "Lumen"
+        assert image.getexif().get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.ISOSpeedRatings] == 6400
+        np.testing.assert_allclose(np.asarray(image).astype(float), ramp() / 257, atol=5)
+    back = read(stream.getvalue())
+    assert back.depth == 10
+    assert back.dpi == (300, 150)
+    error = (back.pixels.astype(float) - ramp()) / 257
+    assert np.abs(error).max() < 2
+    assert np.abs(error).mean() < 0.3
+
+
+@pytest.mark.parametrize("shape", [(65, 97, 3), (70, 80, 1), (1, 1, 3), (8, 140, 3)])
+def test_every_size_is_written(shape: tuple[int, int, int]) -> None:
+    pixels = ramp(*shape[:2])[..., : shape[2]]
+    stream = io.BytesIO()
+    notes = Picture(pixels).write(stream, format="AVIF", quality=100)
+    back = read(stream.getvalue())
+    assert back.size == shape[:2]
+    assert any("10 bits" in note for note in notes)
+    scale = 1 if back.bits == 16 else 257
+    np.testing.assert_allclose(
+        back.pixels * float(scale) / 257, np.broadcast_to(pixels, back.pixels.shape) / 257, atol=4
+    )
+
+
+def test_transparency_costs_the_depth_and_this_is_told() -> None:
+    notes = Picture(ramp(), ramp()[..., 0]).write(io.BytesIO(), format="AVIF")
+    assert any("at 8 bits" in note for note in notes)

@@ -1,4 +1,8 @@
-"""The boxes of HEIF and AVIF files (ISO/IEC 14496-12 and 23008-12): what the decoders do not tell of the picture."""
+"""The boxes of HEIF and AVIF files (ISO/IEC 14496-12 and 23008-12).
+
+Reading, what the decoders do not tell of the picture; writing, what FFmpeg does not put into an AVIF file: a profile,
+EXIF and XMP data.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
-__all__ = ["Named", "brands", "colours", "depth_of_av1", "has_film", "properties"]
+__all__ = ["Item", "Named", "brands", "colours", "content", "depth_of_av1", "has_film", "properties", "still"]
 
 _MOST = 4 << 20  # of a box that is read into memory
 _PARTS = 1000
@@ -115,3 +119,63 @@ def _associated(data: bytes, item: int) -> list[int]:
             return [number & (0x7FFF if wide else 0x7F) for number in numbers]
         position += step * size
     return []
+
+
+@dataclass(frozen=True)
+class Item:
+    """What a HEIF file holds besides its picture: ``Exif``, or ``mime`` with a content type."""
+
+    kind: bytes
+    data: bytes
+    content_type: bytes = b""
+
+
+def content(file: bytes) -> bytes:
+    """The bytes of all pictures of a file."""
+    return b"".join(data for name, data in _boxes(file) if name == b"mdat")
+
+
+def still(picture: bytes, described: list[tuple[bytes, bytes]], items: list[Item]) -> bytes:
+    """An AVIF file of one picture.
+
+    Args:
+        picture: its AV1 data.
+        described: names and contents of its properties.
+        items: what is told of it.
+    """
+    parts = [(b"av01", picture, b""), *((item.kind, item.data, item.content_type + b"\0") for item in items)]
+    infos = b"".join(
+        _full(b"infe", struct.pack(">HH4s", k, 0, kind) + b"\0" + (words if kind == b"mime" else b""), 2)
+        for k, (kind, _, words) in enumerate(parts, 1)
+    )
+    references = b"".join(_box(b"cdsc", struct.pack(">HHH", k, 1, 1)) for k in range(2, len(parts) + 1))
+    essential = [0x80 * (name == b"av1C") | k for k, (name, _) in enumerate(described, 1)]
+    associated = _full(b"ipma", struct.pack(">IHB", 1, 1, len(essential)) + bytes(essential))
+    listed = _box(b"iprp", _box(b"ipco", b"".join(_box(*each) for each in described)) + associated)
+    head = _box(b"ftyp", b"avif" + bytes(4) + b"avifmif1miaf")
+
+    def meta(start: int) -> bytes:
+        places = struct.pack(">BBH", 0x44, 0, len(parts))
+        for k, (_, data, _) in enumerate(parts, 1):
+            places += struct.pack(">HHHII", k, 0, 1, start, len(data))
+            start += len(data)
+        boxes = (
+            _full(b"hdlr", bytes(4) + b"pict" + bytes(13)),
+            _full(b"pitm", struct.pack(">H", 1)),
+            _full(b"iloc", places),
+            _full(b"iinf", struct.pack(">H", len(parts)) + infos),
+            _full(b"iref", references) if references else b"",
+            listed,
+        )
+        return _full(b"meta", b"".join(boxes))
+
+    start = len(head) + len(meta(0)) + 8
+    return head + meta(start) + _box(b"mdat", b"".join(data for _, data, _ in parts))
+
+
+def _box(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I4s", len(data) + 8, name) + data
+
+
+def _full(name: bytes, data: bytes, version: int = 0) -> bytes:
+    return _box(name, bytes([version, 0, 0, 0]) + data)

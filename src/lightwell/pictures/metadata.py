@@ -155,24 +155,11 @@ _FILM_NAMES = rb"(?:GCamera|Camera):(?:MotionPhoto|MicroVideo)\w*"
 _GAIN_MAP_NAMES = rb"(?:hdrgm:\w+|HDRGainMap:\w+)"
 
 
-def _pointers(names: bytes, semantic: bytes) -> tuple[re.Pattern[bytes], ...]:
-    """What XMP says of a part behind the picture: an item of the file's directory, attributes, elements."""
-    item = (
-        rb"""<rdf:li\b(?:(?!</rdf:li>|<rdf:li\b).)*?Semantic\s*(?:=\s*["']|>)\s*"""
-        + semantic
-        + rb"""\b.*?</rdf:li>\s*"""
-    )
-    return (
-        re.compile(item, re.DOTALL),
-        re.compile(names + rb"""\s*=\s*(?:"[^"]*"|'[^']*')\s*"""),
-        re.compile(rb"<(" + names + rb")>[^<]*</\1>\s*"),
-    )
-
-
-_PARTS = {
-    FILM_NOTE: _pointers(_FILM_NAMES, rb"MotionPhoto"),
-    GAIN_MAP_NOTE: _pointers(_GAIN_MAP_NAMES, rb"GainMap"),
-}
+# What points to a part behind the picture: the names of attributes and elements, and an item of the file's directory.
+_PARTS = {FILM_NOTE: (_FILM_NAMES, b"MotionPhoto"), GAIN_MAP_NOTE: (_GAIN_MAP_NAMES, b"GainMap")}
+_ITEM = rb"""<rdf:li\b(?:(?!</rdf:li>|<rdf:li\b).)*?Semantic\s*(?:=\s*["']|>)\s*%b\b.*?</rdf:li>\s*"""
+_ATTRIBUTE = rb"""%b\s*=\s*(?:"[^"]*"|'[^']*')\s*"""
+_ELEMENT = rb"<(%b)>[^<]*</\1>\s*"
 
 
 def without_parts(xmp: bytes | None, notes: list[str]) -> bytes | None:
@@ -180,10 +167,10 @@ def without_parts(xmp: bytes | None, notes: list[str]) -> bytes | None:
 
     Readers that find it would look for the part in a file that has none.
     """
-    for note, patterns in _PARTS.items():
+    for note, (names, semantic) in _PARTS.items() if xmp else ():
         found = 0
-        for pattern in patterns if xmp else ():
-            xmp, count = pattern.subn(b"", xmp or b"")
+        for pattern in (_ITEM % semantic, _ATTRIBUTE % names, _ELEMENT % names):
+            xmp, count = re.subn(pattern, b"", xmp or b"", flags=re.DOTALL)
             found += count
         if found:
             notes.append(note)

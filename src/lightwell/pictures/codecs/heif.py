@@ -187,6 +187,30 @@ class _Avif(PillowCodec):
         picture = replace(picture, warnings=(*picture.warnings, *notes), depth=depth if picture.bits == 16 else None)
         return working_colours(picture, None if picture.icc else named)
 
+    def encode(self, picture: Picture, stream: IO[bytes], quality: int | None) -> tuple[str, ...]:
+        if picture.bits == 8:
+            return super().encode(picture, stream, quality)
+        if picture.alpha is not None:
+            why = "with transparency it is written at 8 bits"
+        elif not av1.is_installed():
+            why = "it was written at 8 bits: pip install 'lightwell[heif]' to write 10"
+        elif coded := av1.encode(np.broadcast_to(picture.pixels, (*picture.size, 3)), quality or 95):
+            stream.write(self._file(picture, *coded))
+            return ()
+        else:
+            why = "its encoder refused it at 10 bits: it was written at 8"
+        return (why, *super().encode(picture, stream, quality))
+
+    def _file(self, picture: Picture, coded: bytes, described: list[tuple[bytes, bytes]]) -> bytes:
+        items = []
+        if icc := picture.fitting_icc():
+            described = [*described, (b"colr", b"prof" + icc)]
+        if len(exif := exif_to_write(picture, self.facts)):
+            items.append(boxes.Item(b"Exif", bytes(4) + exif.tobytes().removeprefix(b"Exif\0\0")))
+        if picture.xmp:
+            items.append(boxes.Item(b"mime", picture.xmp, b"application/rdf+xml"))
+        return boxes.still(coded, described, items)
+
 
 def _deep(
     image: ImageFile.ImageFile, stream: IO[bytes], depth: int, named: boxes.Named | None
@@ -213,7 +237,7 @@ AVIF = _Avif(
         (".avif",),
         "8 bits, and with the extra 10 and 12 bits as 16; colours by ICC profile or by number (Display P3, BT.2020); "
         "HDR light (PQ, HLG) converted to sRGB, which is said; the first frame of several",
-        (8,),
+        (8, 10),
         alpha=True,
         keeps=frozenset({"ICC", "EXIF", "XMP"}),
         max_side=65535,
@@ -223,6 +247,8 @@ AVIF = _Avif(
             "without the extra, and where a picture is put together from several, 10 and 12 bits are read as 8, "
             "which is said",
             "a gain map is left out",
+            "without the extra, and with transparency, deeper pictures are written at 8 bits, which is said",
+            "10 bits are written with colour at half the resolution; gray is written as RGB then",
         ),
     ),
     AvifImagePlugin.AvifImageFile,

@@ -63,6 +63,7 @@ class _Raw:
             check_size(width, height, limits)
             linear, gain = _developed(raw, limits.half)
             preview = _preview(raw)
+            depth = int(raw.white_level or 0).bit_length()
         pixels = np.empty((*linear.shape[:2], linear.shape[2] if linear.ndim == 3 else 1), np.uint16)
         for row in range(0, len(pixels), _ROWS):
             light = linear[row : row + _ROWS].reshape(-1, *pixels.shape[1:]) * np.float32(gain / 65535)
@@ -77,6 +78,7 @@ class _Raw:
             exif=metadata.kept_exif(exif, height, width),
             format="TIFF",
             warnings=tuple(notes),
+            depth=depth if 8 < depth < 16 else None,
         )
 
     def encode(self, picture: Picture, stream: IO[bytes], quality: int | None) -> tuple[str, ...]:  # noqa: ARG002
