@@ -12,6 +12,7 @@ from PIL import ExifTags, Image
 
 from lightwell.errors import PictureError
 from lightwell.pictures import format_of_name, read, size_of, to_8_bits, written_as
+from lightwell.pictures.metadata import exif_of_raw
 
 pytest.importorskip("rawpy", reason="needs the extra [raw]")
 
@@ -163,3 +164,26 @@ def test_names_of_raw_files_are_known() -> None:
     assert format_of_name("a.CR2") == "RAW"
     assert written_as("a.CR2") == "TIFF"
     assert written_as("a.webp") == "WEBP"
+
+
+@pytest.mark.parametrize("magic", [b"IIRO", b"IIU\0"])
+def test_exif_of_raw_files_whose_tiff_structure_has_another_name(magic: bytes) -> None:
+    file = dng(exposed(smooth_scene(), seed=None))
+    notes: list[str] = []
+    exif = Image.Exif()
+    exif.load(exif_of_raw(io.BytesIO(magic + file[4:]), notes) or b"")
+    assert exif[ExifTags.Base.Make] == "Lumen"
+    assert notes == []
+
+
+def test_exif_comes_from_the_preview_where_there_is_no_tiff_structure() -> None:
+    told = Image.Exif()
+    told[ExifTags.Base.Make] = "Lumen"
+    preview = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(preview, "JPEG", exif=told.tobytes())
+    notes: list[str] = []
+    exif = Image.Exif()
+    exif.load(exif_of_raw(io.BytesIO(b"FUJIFILMCCD-RAW" + bytes(200)), notes, preview.getvalue()) or b"")
+    assert exif[ExifTags.Base.Make] == "Lumen"
+    assert exif_of_raw(io.BytesIO(b"FUJIFILMCCD-RAW" + bytes(200)), notes) is None
+    assert "EXIF" in notes[0]

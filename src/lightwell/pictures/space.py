@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "KNEE",
     "RgbProfile",
     "checked",
     "from_hdr",
@@ -221,7 +222,8 @@ _D50 = np.array([0.9642, 1.0, 0.8249])
 _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 _WHITE_NITS = 203.0  # diffuse white of HDR pictures (ITU-R BT.2408)
 _HLG_NITS = 1000.0  # the display that HLG is graded for (ITU-R BT.2100)
-_KNEE = 0.8
+KNEE = 0.8
+"""The light, of white's 1, above which it is rolled off."""
 
 
 def named_profile(primaries: int, transfer: int) -> bytes | None:
@@ -277,11 +279,11 @@ def from_hdr(encoded: Floats, primaries: int, transfer: int) -> Floats:
 
 
 def rolled_off(light: Floats) -> Floats:
-    """Light of at least 0 that may pass 1, ``(..., channels)``, brought below 1; up to 0.8 it stays as it is."""
+    """Light of at least 0 that may pass 1, ``(..., channels)``, brought below 1; up to `KNEE` it stays as it is."""
     # One factor for the channels, so that a bright light keeps its hue.
     most = np.maximum(light.max(axis=-1, keepdims=True), 1e-9)
-    rolled = _KNEE + (1 - _KNEE) * (1 - np.exp(-np.maximum(most - _KNEE, 0) / (1 - _KNEE)))
-    return np.asarray(light * np.where(most > _KNEE, rolled / most, 1), light.dtype)
+    rolled = KNEE + (1 - KNEE) * (1 - np.exp(-np.maximum(most - KNEE, 0) / (1 - KNEE)))
+    return np.asarray(light * np.where(most > KNEE, rolled / most, 1), light.dtype)
 
 
 def _pq_nits(encoded: Floats) -> Floats:

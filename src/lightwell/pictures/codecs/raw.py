@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import IO, Any, BinaryIO, cast
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import TiffImagePlugin
 
 from lightwell.errors import PictureError
@@ -64,10 +65,7 @@ class _Raw:
             linear, gain = _developed(raw, limits.half)
             preview = _preview(raw)
             depth = int(raw.white_level or 0).bit_length()
-        pixels = np.empty((*linear.shape[:2], linear.shape[2] if linear.ndim == 3 else 1), np.uint16)
-        for row in range(0, len(pixels), _ROWS):
-            light = linear[row : row + _ROWS].reshape(-1, *pixels.shape[1:]) * np.float32(gain / 65535)
-            pixels[row : row + _ROWS] = np.round(space.linear_to_srgb(space.rolled_off(light)) * 65535)
+        pixels = _encoded(linear if linear.ndim == 3 else linear[..., None], gain)
         del linear
         height, width = pixels.shape[:2]
         exif = metadata.exif_of_raw(stream, notes, preview)
@@ -138,6 +136,21 @@ def _developed(raw: Any, half: bool) -> tuple[Any, float]:
         half_size=half,
     )
     return linear, share * max(white) / min(white)
+
+
+def _encoded(linear: NDArray[np.uint16], gain: float) -> NDArray[np.uint16]:
+    """Linear light times a factor as sRGB, what is near white or above rolled off."""
+    light = np.arange(65536) * (gain / 65535)
+    table = np.round(space.linear_to_srgb(np.minimum(light, 1)) * 65535).astype(np.uint16)
+    pixels = np.empty(linear.shape, np.uint16)
+    for row in range(0, len(pixels), _ROWS):
+        part = linear[row : row + _ROWS]
+        pixels[row : row + _ROWS] = table[part]
+        bright = light[part.max(axis=2)] > space.KNEE
+        if bright.any():
+            rolled = space.linear_to_srgb(space.rolled_off(light[part[bright]]))
+            pixels[row : row + _ROWS][bright] = np.round(rolled * 65535)
+    return pixels
 
 
 def _brightest(raw: Any) -> tuple[int | None, float]:
