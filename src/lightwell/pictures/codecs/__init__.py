@@ -1,3 +1,1 @@
-"""One module for each kind of file; imported, they are all in `lightwell.pictures.codecs.base.CODECS`."""
-
-from __future__ import annotations
+"""One module for each kind of file; `lightwell.pictures.formats` puts them in order."""

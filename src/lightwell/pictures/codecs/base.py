@@ -91,7 +91,7 @@ class Codec(Protocol):
 
 _codecs: dict[Format, Codec] = {}
 CODECS: Mapping[Format, Codec] = _codecs
-"""Every codec by format, in the order in which a file is tried; filled by `lightwell.pictures.codecs`."""
+"""Every codec by format, in the order in which a file is tried; filled by `lightwell.pictures.formats`."""
 
 
 def register(codec: Codec) -> None:
