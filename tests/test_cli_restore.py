@@ -499,7 +499,7 @@ def test_a_private_picture_stays_private(night: Path, model: str) -> None:
 
 
 def test_every_format_that_is_written_can_be_asked_for(model: str) -> None:
-    from lightwell.picture import FORMATS
+    from lightwell.pictures import FORMATS
 
     names = "|".join(format.lower() for format in FORMATS)
     assert names in run("restore", "--help").stdout

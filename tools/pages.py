@@ -21,7 +21,7 @@ from publish import PROTOCOLS, SETS, Array, measure
 from lightwell import Restorer, zoo
 from lightwell.data.public import find_set
 from lightwell.evaluation.evaluate import BASELINE_GAMMA
-from lightwell.picture import read
+from lightwell.pictures import read
 
 ROOT = Path(__file__).parents[1]
 MEASURED = ROOT / "docs" / "measured.json"

@@ -29,7 +29,7 @@ from lightwell.data.public import find_set
 from lightwell.export.onnx import export_onnx, link_weights
 from lightwell.metrics import fsim, load_niqe, niqe, score
 from lightwell.models import load_weights, save_weights
-from lightwell.picture import read
+from lightwell.pictures import read
 
 SETS = {
     "LOL v1 val_seen": "lol_v1:val_seen",

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lightwell.errors import LightwellError as LightwellError
-    from lightwell.picture import Picture as Picture
-    from lightwell.picture import read as read
+    from lightwell.pictures import Picture as Picture
+    from lightwell.pictures import read as read
     from lightwell.restoring.restorer import Restorer as Restorer
     from lightwell.restoring.restorer import restore as restore
 
@@ -21,9 +21,9 @@ __version__ = "0.1.0"
 # Loaded when first touched, so that `import lightwell` stays quick and free of onnxruntime.
 _HOMES = {
     "LightwellError": "lightwell.errors",
-    "Picture": "lightwell.picture",
+    "Picture": "lightwell.pictures",
     "Restorer": "lightwell.restoring.restorer",
-    "read": "lightwell.picture",
+    "read": "lightwell.pictures",
     "restore": "lightwell.restoring.restorer",
 }
 __all__ = ["LightwellError", "Picture", "Restorer", "__version__", "read", "restore"]

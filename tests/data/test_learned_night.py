@@ -17,7 +17,7 @@ from lightwell.errors import WeightsError
 from lightwell.models import save_weights
 from lightwell.models.drgn import DRGN, LWDRGN, DRGNConfig, LWDRGNConfig
 from lightwell.models.frlie import FRLIE, FRLIEConfig
-from lightwell.picture import Picture, read
+from lightwell.pictures import Picture, read
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from lightwell.cli.app import app
-from lightwell.picture import read
+from lightwell.pictures import read
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ from lightwell.data.paired import find_pairs, load_pair, load_picture
 from lightwell.data.public import find_set
 from lightwell.data.splits import LOL_V1_SPLITS, lol_v1_split, refuse_overlap
 from lightwell.errors import DataError
+from lightwell.pictures import Picture
+from lightwell.pictures.space import named_profile
 
 
 def paint(path: Path, value: int = 100, size: tuple[int, int] = (5, 4)) -> None:
@@ -72,6 +74,13 @@ def test_a_pair_is_six_channels_of_bytes(tmp_path: Path) -> None:
     both = load_pair(find_pairs(tmp_path / "low", tmp_path / "high")[0])
     assert both.shape == (4, 5, 6)
     assert both[0, 0].tolist() == [10, 11, 12, 200, 201, 202]
+
+
+def test_wide_colours_are_trained_on_as_srgb(tmp_path: Path) -> None:
+    green = Picture(np.broadcast_to(np.array([60, 200, 60], np.uint8), (4, 4, 3)).copy(), icc=named_profile(12, 13))
+    green.write(tmp_path / "green.png")
+    red = load_picture(tmp_path / "green.png")[0, 0, 0]
+    assert red < 5  # Display P3's green is outside sRGB, which has no red left to take away
 
 
 def test_gray_and_16_bit_pictures_become_8_bit_rgb(tmp_path: Path) -> None:

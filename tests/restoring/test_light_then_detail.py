@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from skimage import data
 from skimage.transform import resize
 
-from lightwell.color import srgb_to_linear
 from lightwell.models.darkir import DarkIRConfig, DecoderBlock, EncoderBlock
 from lightwell.models.light_and_detail import Detail, Light
+from lightwell.pictures.space import srgb_to_linear
 from lightwell.restoring.controls import Controls
 from lightwell.restoring.grids import Box, reduce_area
 from lightwell.restoring.lighting import light_up

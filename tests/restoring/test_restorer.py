@@ -15,8 +15,8 @@ from PIL import Image, ImageCms
 import lightwell
 from graphs import save
 from lightwell import Picture, Restorer
-from lightwell.color import linear_to_srgb, rgb_profile, srgb_to_linear
 from lightwell.errors import PictureError, WeightsError
+from lightwell.pictures.space import linear_to_srgb, rgb_profile, srgb_to_linear
 from lightwell.restoring.restorer import parse_bytes
 from profiles import build, gamma_curve, srgb_curve
 

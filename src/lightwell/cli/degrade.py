@@ -16,7 +16,7 @@ from lightwell.cli.options import flag
 if TYPE_CHECKING:
     from lightwell.jobs.events import Job
     from lightwell.jobs.run import Tell
-    from lightwell.picture import Picture
+    from lightwell.pictures import Picture
 
 __all__ = ["degrade"]
 
@@ -79,7 +79,7 @@ def degrade(
     from lightwell.files import make_folder, whole_file
     from lightwell.jobs.plan import Request, plan
     from lightwell.jobs.run import run
-    from lightwell.picture import format_of_name, read
+    from lightwell.pictures import format_of_name, read
 
     if "-" in inputs:
         raise typer.BadParameter("degrade reads files and folders, not standard input")

@@ -14,7 +14,7 @@ from lightwell.cli.console import Voice, worded
 from lightwell.cli.options import flag
 
 if TYPE_CHECKING:
-    from lightwell.picture import Format
+    from lightwell.pictures import Format
     from lightwell.restoring.restorer import Tile
 
 __all__ = ["restore"]
@@ -42,7 +42,13 @@ def restore(
         ),
     ] = None,
     model: Annotated[
-        str | None, typer.Option("--model", "-m", metavar="NAME|FILE", help="See lightwell models; or an ONNX file.")
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="NAME|FILE",
+            help="See lightwell models; or an ONNX file, weights, or a run's folder.",
+        ),
     ] = None,
     strength: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="How much of the light: 0 leaves the picture as it is.")
@@ -61,7 +67,9 @@ def restore(
     format: Annotated[
         str | None,
         typer.Option(
-            "--format", metavar="jpeg|png|webp|tiff|bmp|avif", help="Of the output. Default: as its name or the input."
+            "--format",
+            metavar="jpeg|png|webp|tiff|bmp|avif|heif",
+            help="Of the output. Default: as its name or the input.",
         ),
     ] = None,
     quality: Annotated[
@@ -82,6 +90,7 @@ def restore(
         int | None,
         typer.Option("--max-pixels", min=1, metavar="N", help="Refuse larger pictures. Default: 256 million."),
     ] = None,
+    half: Annotated[bool, flag("--half", help="RAW files at half their size, which is quick.")] = False,
     overwrite: Annotated[bool, flag("--overwrite", help="Replace files that exist.")] = False,
     skip_existing: Annotated[
         bool, flag("--skip-existing", help="Leave out pictures whose output exists: resumes a batch.")
@@ -105,10 +114,11 @@ def restore(
     """
     from lightwell.engines import cores
     from lightwell.errors import DeviceError, PlanError, WeightsError
+    from lightwell.export import cached_graph, is_weights
     from lightwell.jobs.plan import Request, plan
     from lightwell.jobs.restoring import Settings, restoring
     from lightwell.jobs.run import run
-    from lightwell.picture import MAX_PIXELS
+    from lightwell.pictures import MAX_PIXELS
     from lightwell.restoring.controls import Controls
     from lightwell.restoring.restorer import Restorer, parse_bytes
 
@@ -121,7 +131,7 @@ def restore(
             raise typer.BadParameter("standard output is a terminal: redirect it to a file, or give -o FILE")
     try:
         controls = Controls(strength, brightness, warmth, denoise, preview)
-        settings = Settings(controls, _format(format), quality, max_pixels or MAX_PIXELS)
+        settings = Settings(controls, _format(format), quality, max_pixels or MAX_PIXELS, half)
         memory, side = parse_bytes(max_memory), _tile(tile)
         request = Request(
             output,
@@ -141,6 +151,8 @@ def restore(
     if work.total and not dry_run:
         workers = min(jobs, work.total)
         try:
+            if model and is_weights(model):
+                model = str(cached_graph(model, tell=lambda line: typer.echo(line, err=True)))
             restorer = Restorer(
                 model,
                 device=device.value,
@@ -165,13 +177,13 @@ def restore(
 
 
 def _format(word: str | None) -> Format | None:
-    from lightwell.picture import FORMATS, format_of_name
+    from lightwell.pictures import WRITTEN, format_of_name
 
     if word is None:
         return None
-    named = next((name for name in FORMATS if name == word.upper()), format_of_name(f"_.{word}"))
-    if named is None:
-        names = ", ".join(name.lower() for name in FORMATS)
+    named = next((name for name in WRITTEN if name == word.upper()), format_of_name(f"_.{word}"))
+    if named not in WRITTEN:
+        names = ", ".join(name.lower() for name in WRITTEN)
         raise typer.BadParameter(f"--format is one of {names}, not {word!r}")
     return named
 

@@ -21,7 +21,7 @@ from lightwell.data.folders import find_pictures, read_named
 from lightwell.data.night import night_of
 from lightwell.errors import DataError
 from lightwell.files import make_folder, whole_file
-from lightwell.picture import format_of_name
+from lightwell.pictures import format_of_name
 
 __all__ = ["darken_coco"]
 

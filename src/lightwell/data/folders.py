@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lightwell.errors import DataError, PictureError
 from lightwell.folders import walk
-from lightwell.picture import FORMATS, Picture, format_of_name, read
+from lightwell.pictures import FORMATS, Picture, format_of_name, read
 
 __all__ = ["find_pictures", "read_named"]
 
@@ -50,7 +50,7 @@ def read_named(path: Path) -> Picture:
     """Reads a picture.
 
     Raises:
-        PictureError: as `lightwell.picture.read`, with the path.
+        PictureError: as `lightwell.pictures.read`, with the path.
     """
     try:
         return read(path)

@@ -17,7 +17,7 @@ from lightwell.data.folders import read_named
 from lightwell.errors import WeightsError
 from lightwell.models import create_model, load_weights
 from lightwell.models.drgn import Generator, TwoSteps, transfer
-from lightwell.picture import Picture
+from lightwell.pictures import Picture
 
 __all__ = ["learned_night_of", "load_degradation", "night_of"]
 

@@ -6,13 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from lightwell.data.folders import find_pictures
 from lightwell.errors import DataError, PictureError
-from lightwell.picture import read
+from lightwell.pictures import read, to_8_bits, to_srgb
 
 __all__ = ["Pair", "find_pairs", "load_pair", "load_picture"]
 
@@ -50,17 +49,16 @@ def find_pairs(
 
 
 def load_picture(path: Path) -> Tensor:
-    """A picture as an ``(H, W, 3)`` uint8 tensor.
+    """A picture as an ``(H, W, 3)`` uint8 tensor, its colours as sRGB has them.
 
     Raises:
         DataError: when it cannot be read.
     """
     try:
-        picture = read(path)
+        picture = to_srgb(read(path))
     except PictureError as error:
         raise DataError(f"{path}: {error}") from error
-    pixels = picture.pixels if picture.bits == 8 else ((picture.pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    return torch.tensor(pixels).expand(*picture.size, 3).contiguous()
+    return torch.tensor(to_8_bits(picture.pixels)).expand(*picture.size, 3).contiguous()
 
 
 def load_pair(pair: Pair) -> Tensor:

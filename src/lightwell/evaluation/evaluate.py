@@ -9,8 +9,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
-from PIL.TiffImagePlugin import TiffImageFile
 
 from lightwell.data.folders import read_named
 from lightwell.engines import cores
@@ -18,6 +16,7 @@ from lightwell.errors import DataError, PictureError
 from lightwell.evaluation.measures import Column, Measure
 from lightwell.metrics import PROTOCOLS
 from lightwell.metrics.levels import Array, levels
+from lightwell.pictures import size_of, to_srgb
 
 __all__ = ["BASELINE_GAMMA", "Cost", "Evaluation", "Method", "baselines", "check", "evaluate", "load"]
 
@@ -183,7 +182,7 @@ def load(path: Path, gamma: float = 1.0) -> Array:
     Raises:
         PictureError: the file cannot be read.
     """
-    pixels: Array = read_named(path).pixels
+    pixels: Array = to_srgb(read_named(path)).pixels
     if pixels.shape[2] == 1:
         pixels = np.repeat(pixels, 3, axis=2)
     return pixels if gamma == 1 else (levels(pixels) / 255) ** gamma
@@ -199,15 +198,10 @@ def _luma_shares(picture: Array) -> NDArray[np.float64]:
 def _size(path: Path) -> tuple[int, int]:
     """Width and height as seen upright, from the file's header."""
     try:
-        with Image.open(path) as image:
-            width, height = image.size
-            orientation = image.getexif().get(0x0112, 1)
-            # Pillow turns a TIFF's size itself, depending on its version: the file's own width tells.
-            own = image.tag_v2.get(256, width) if isinstance(image, TiffImageFile) else width
-            turned = isinstance(orientation, int) and 5 <= orientation <= 8 and width in (own, height)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise PictureError(f"{path}: cannot be read ({error})") from error
-    return (height, width) if turned else (width, height)
+        height, width = size_of(path)
+    except PictureError as error:
+        raise PictureError(f"{path}: {error}") from error
+    return width, height
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 from lightwell.errors import FileError, PlanError
 from lightwell.folders import natural, walk
 from lightwell.jobs.events import Failed, Job
-from lightwell.picture import FORMATS, Format, format_of_name
+from lightwell.pictures import FORMATS, WRITTEN, Format, format_of_name, written_as
 
 __all__ = ["Plan", "Request", "in_shard", "plan"]
 
@@ -308,6 +308,8 @@ def _refuse_comparison(request: Request) -> None:
 
 def _refuse_contradiction(request: Request, output: str) -> None:
     named = format_of_name(output)
+    if named and named not in WRITTEN:
+        raise PlanError(f"{output}: {named} files are read, not written", remedy="format-name")
     if named and request.format and named != request.format:
         raise PlanError(f"{output} is {named.lower()} by its name, but the format says {request.format.lower()}")
 
@@ -360,10 +362,10 @@ def _namer(request: Request, mark: str) -> Callable[[str], tuple[str, str | None
         if mark:
             stem, suffix = os.path.splitext(name)  # noqa: PTH122
             name = stem + mark + suffix
-        if request.format is not None:
-            known = format_of_name(name)
-            if known != request.format:
-                name = (os.path.splitext(name)[0] if known else name) + FORMATS[request.format][0]  # noqa: PTH122
+        known = format_of_name(name)
+        wanted = request.format or written_as(name)
+        if wanted is not None and known != wanted:
+            name = (os.path.splitext(name)[0] if known else name) + FORMATS[wanted][0]  # noqa: PTH122
         return name, _compared(name) if request.compare else None
 
     return name_of

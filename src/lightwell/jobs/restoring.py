@@ -16,7 +16,7 @@ from lightwell.errors import FileError, LightwellError
 from lightwell.files import MAX_PIPED_BYTES, is_pipe, make_folder, read_pipe, whole_file
 from lightwell.jobs.events import Job
 from lightwell.jobs.run import Tell, Work
-from lightwell.picture import MAX_PIXELS, Format, Picture, format_of_name, read
+from lightwell.pictures import MAX_PIXELS, Format, Picture, format_of_name, read
 from lightwell.restoring.controls import Controls
 from lightwell.restoring.tiles import fits_whole
 
@@ -34,13 +34,14 @@ class Settings:
         controls: strength, brightness and what else a person may ask for.
         format: of the output; by default as its name says, else as the input.
         quality: as `Picture.write` takes it.
-        max_pixels: as `lightwell.read` takes it.
+        max_pixels: as `lightwell.read` takes it, and so ``half``.
     """
 
     controls: Controls = field(default_factory=Controls)
     format: Format | None = None
     quality: int | None = None
     max_pixels: int = MAX_PIXELS
+    half: bool = False
 
 
 def restoring(restorer: Restorer, settings: Settings, *, overwrite: bool = False) -> Work:
@@ -53,7 +54,7 @@ def restoring(restorer: Restorer, settings: Settings, *, overwrite: bool = False
     """
 
     def work(job: Job, tell: Tell) -> tuple[int, int]:
-        picture = _read(job, settings.max_pixels, tell)
+        picture = _read(job, settings, tell)
         height, width = picture.size
         _tell_memory(restorer, picture, tell)
         restored = restorer(picture, progress=tell.progress, **asdict(settings.controls))
@@ -74,15 +75,17 @@ def restoring(restorer: Restorer, settings: Settings, *, overwrite: bool = False
     return work
 
 
-def _read(job: Job, max_pixels: int, tell: Tell) -> Picture:
+def _read(job: Job, settings: Settings, tell: Tell) -> Picture:
     if job.source is None:
         data = sys.stdin.buffer.read(MAX_PIPED_BYTES + 1)
         if len(data) > MAX_PIPED_BYTES:
             raise FileError(f"more than {MAX_PIPED_BYTES >> 30} GB came through standard input")
-        return read(data, max_pixels=max_pixels)
+        return read(data, max_pixels=settings.max_pixels, half=settings.half)
     if is_pipe(job.source):
-        return read(read_pipe(job.source, lambda: tell.progress(0.0)), max_pixels=max_pixels)
-    return read(job.source, max_pixels=max_pixels)
+        return read(
+            read_pipe(job.source, lambda: tell.progress(0.0)), max_pixels=settings.max_pixels, half=settings.half
+        )
+    return read(job.source, max_pixels=settings.max_pixels, half=settings.half)
 
 
 def _tell_memory(restorer: Restorer, picture: Picture, tell: Tell) -> None:

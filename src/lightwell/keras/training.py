@@ -13,7 +13,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from lightwell.keras.layers import Configured
-from lightwell.picture import Picture
+from lightwell.pictures import Picture
 
 __all__ = ["PSNR", "SSIM", "AugmentedPairs", "BeforeAfter", "CharbonnierLoss"]
 

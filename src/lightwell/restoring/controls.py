@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lightwell.color import linear_to_srgb, srgb_to_linear
+from lightwell.pictures.space import linear_to_srgb, srgb_to_linear
 from lightwell.restoring.grids import Floats
 
 __all__ = ["Controls", "mix_light"]

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 import lightwell
-from lightwell import color, engines, zoo
+from lightwell import engines, zoo
 from lightwell.engines import Device, Engine
 from lightwell.errors import PictureError, WeightsError
-from lightwell.picture import Format, Picture, read
+from lightwell.files import whole_file
+from lightwell.pictures import Format, Picture, format_of_name, read, space
 from lightwell.restoring.controls import Controls
 from lightwell.restoring.grids import Box, Floats
 from lightwell.restoring.strategies import Guide, GuidedTiles, LightThenDetail, Network, Strategy
@@ -239,7 +240,7 @@ class Restorer:
 class _Source:
     """Pixels of any taken type as the network wants them, and back."""
 
-    def __init__(self, pixels: NDArray[Any], profile: color.RgbProfile | None, notes: tuple[str, ...]) -> None:
+    def __init__(self, pixels: NDArray[Any], profile: space.RgbProfile | None, notes: tuple[str, ...]) -> None:
         self.pixels, self.profile, self.notes = pixels, profile, notes
 
     @classmethod
@@ -248,8 +249,8 @@ class _Source:
             _check(picture)
             return cls(picture[..., None] if picture.ndim == 2 else picture, None, ())
         profile, notes = None, picture.warnings
-        if picture.icc and color.profile_space(picture.icc) == "RGB" and picture.pixels.shape[2] == 3:
-            profile = color.rgb_profile(picture.icc)
+        if picture.icc and space.profile_space(picture.icc) == "RGB" and picture.pixels.shape[2] == 3:
+            profile = space.rgb_profile(picture.icc)
             if profile is None:
                 notes += ("its colour profile is not of the matrix kind; its colours were taken for sRGB",)
             elif profile.is_srgb():
@@ -264,7 +265,7 @@ class _Source:
         part = _to_floats(self.pixels[rows, columns])
         if self.profile is not None:
             light = self.profile.to_linear_srgb(part)
-            part = np.asarray(color.linear_to_srgb(np.clip(light, 0, 1)), np.float32)
+            part = np.asarray(space.linear_to_srgb(np.clip(light, 0, 1)), np.float32)
         return np.repeat(part, 3, axis=2) if part.shape[2] == 1 else part
 
     def store(self, result: NDArray[Any], box: Box, restored: Floats, strength: float) -> None:
@@ -274,12 +275,12 @@ class _Source:
             restored = np.asarray(restored @ _LUMA, np.float32)[..., None]
         profile = self.profile
         if strength < 1 or profile is not None:
-            light = color.srgb_to_linear(restored)
+            light = space.srgb_to_linear(restored)
             if strength < 1:
                 part = _to_floats(self.pixels[where])
-                own = profile.to_linear_srgb(part) if profile is not None else color.srgb_to_linear(part)
+                own = profile.to_linear_srgb(part) if profile is not None else space.srgb_to_linear(part)
                 light = own + np.float32(strength) * (light - own)
-            encoded = profile.from_linear_srgb(light) if profile is not None else color.linear_to_srgb(light)
+            encoded = profile.from_linear_srgb(light) if profile is not None else space.linear_to_srgb(light)
             restored = np.asarray(encoded, np.float32)
         result[where] = _from_floats(restored, result.dtype)
 
@@ -328,7 +329,8 @@ def restore(
     restored = Restorer(model, **options)(
         picture, strength=strength, brightness=brightness, warmth=warmth, denoise=denoise, preview=preview
     )
-    restored.write(target, format=format, quality=quality)
+    with whole_file(target, replace=overwrite) as stream:
+        restored.write(stream, format=format or format_of_name(target), quality=quality)
     return target
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
-from lightwell.picture import Picture
+from lightwell.pictures import Picture
 from lightwell.training.record import flat
 
 __all__ = ["Log"]

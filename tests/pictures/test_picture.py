@@ -18,7 +18,7 @@ from PIL import ExifTags, Image, ImageCms, ImageOps, PngImagePlugin
 
 from lightwell.errors import PictureError
 from lightwell.files import whole_file
-from lightwell.picture import Picture, read
+from lightwell.pictures import Picture, read, size_of
 
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6" dc:title="night"/></x:xmpmeta>'
 
@@ -88,7 +88,7 @@ def test_lossless_formats_give_back_what_was_written(
 ) -> None:
     if format in ("WEBP", "BMP"):
         dtype, channels = np.uint8, 3
-    if format == "BMP" or (format == "TIFF" and channels == 1 and dtype is np.uint16):  # Pillow cannot read the latter
+    if format == "BMP":
         transparent = False
     height, width = data.draw(st.tuples(st.integers(1, 40), st.integers(1, 40)))
     pixels = data.draw(hnp.arrays(dtype, (height, width, channels)))
@@ -123,6 +123,17 @@ def test_transparent_colour_of_a_16_bit_png_becomes_alpha() -> None:
     expected = np.full((4, 4), 65535)
     expected[1, 2] = 0
     np.testing.assert_array_equal(alpha, expected)
+
+
+def test_transparent_gray_of_a_16_bit_png_becomes_alpha() -> None:
+    samples = noise((4, 4, 1), np.uint16)
+    key = struct.pack(">H", *samples[1, 2])
+    chunk = struct.pack(">I", 2) + b"tRNS" + key + struct.pack(">I", zlib.crc32(b"tRNS" + key))
+    picture = read(png16(samples, chunk))
+    expected = np.full((4, 4), 65535)
+    expected[1, 2] = 0
+    np.testing.assert_array_equal(picture.pixels, samples)
+    np.testing.assert_array_equal(picture.alpha, expected)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
@@ -170,12 +181,44 @@ def test_gray_tiffs_whose_white_is_zero_are_read_the_right_way_round(dtype: type
     np.testing.assert_array_equal(read(stream.getvalue()).pixels[..., 0], np.iinfo(dtype).max - samples)
 
 
-@pytest.mark.parametrize("compression", [None, "zlib"])
-def test_planes_of_16_bits_are_refused_rather_than_misread(compression: str | None) -> None:
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}, {"compression": "zlib", "predictor": True}])
+@pytest.mark.parametrize("layout", ["planes", "gray and alpha", "tiles"])
+def test_16_bit_tiffs_that_pillow_misreads_or_refuses_are_read_whole(
+    order: Any, options: dict[str, Any], layout: str
+) -> None:
     stream = io.BytesIO()
-    samples = noise((3, 8, 9), np.uint16)
-    tifffile.imwrite(stream, samples, photometric="rgb", planarconfig="separate", compression=compression)
-    assert "separate planes" in refusal(stream.getvalue())
+    if layout == "planes":
+        samples = noise((4, 8, 9), np.uint16)
+        options |= {"photometric": "rgb", "planarconfig": "separate", "rowsperstrip": 3}
+        expected = samples.transpose(1, 2, 0)
+    else:
+        samples = expected = noise((40, 37, 2), np.uint16)
+        options |= {"photometric": "minisblack", "planarconfig": "contig"}
+    if layout == "tiles":
+        options |= {"tile": (16, 32)}
+    tifffile.imwrite(stream, samples, byteorder=order, extrasamples=["unassalpha"], **options)
+
+    picture = read(stream.getvalue())
+
+    np.testing.assert_array_equal(picture.samples(), expected)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_turned_16_bit_tiffs_of_every_layout_are_upright(channels: int) -> None:
+    samples = noise((8, 5, channels + 1), np.uint16)
+    turned = Picture(np.rot90(samples, -1)[..., :channels].copy(), np.rot90(samples, -1)[..., -1].copy())
+    stream = io.BytesIO()
+    tifffile.imwrite(
+        stream,
+        samples.transpose(2, 0, 1) if channels == 3 else samples,
+        photometric="rgb" if channels == 3 else "minisblack",
+        planarconfig="separate" if channels == 3 else "contig",
+        extrasamples=["unassalpha"],
+        extratags=[(274, 3, 1, 6, True)],
+    )
+    np.testing.assert_array_equal(read(stream.getvalue()).samples(), turned.samples())
+    assert size_of(stream.getvalue()) == turned.size
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

@@ -1,0 +1,93 @@
+"""Reads damaged copies of one file in a process of its own; prints how that ended and the memory it took.
+
+Usage: python mutate.py FILE SUFFIX COUNT
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import random
+import re
+import sys
+import time
+import warnings
+import zlib
+from pathlib import Path
+
+from lightwell.errors import PictureError
+from lightwell.pictures import read, size_of
+
+
+def mutated(file: bytes, seed: int) -> bytes:
+    """Bytes changed, cut out, doubled or cut off; half of the changes in the head, where a file says what it is."""
+    rng = random.Random(seed)
+    damaged = bytearray(file)
+    for _ in range(rng.choice((1, 2, 4, 16))):
+        end = len(damaged) if rng.random() < 0.5 else min(len(damaged), 1024)
+        place = rng.randrange(max(1, end - 4))
+        match rng.randrange(6):
+            case 0 | 1 | 2:
+                damaged[place] = rng.choice((0, 1, 0x7F, 0x80, 0xFF, rng.randrange(256)))
+            case 3:
+                damaged[place : place + 4] = rng.choice((b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", bytes(4)))
+            case 4:
+                del damaged[place : place + rng.randrange(1, 64)]
+            case 5:
+                damaged[place:place] = damaged[place : place + rng.randrange(1, 64)]
+        damaged = damaged or bytearray(b"\0")
+    damaged = damaged[: rng.randrange(1, len(damaged) + 1)] if rng.random() < 0.1 else damaged
+    return with_checksums(damaged) if file.startswith(b"\x89PNG") and seed % 4 else bytes(damaged)
+
+
+def with_checksums(png: bytearray) -> bytes:
+    """A PNG whose chunks have the checksums of what they hold, so that damage reaches what reads them."""
+    position = 8
+    while position + 12 <= len(png):
+        size = int.from_bytes(png[position : position + 4], "big")
+        end = position + 8 + size
+        if end + 4 > len(png):
+            break
+        png[end : end + 4] = zlib.crc32(png[position + 4 : end]).to_bytes(4, "big")
+        position = end + 4
+    return bytes(png)
+
+
+def peak() -> float:
+    """The process's peak memory in MB where the system tells it, else 0."""
+    with contextlib.suppress(OSError):
+        found = re.search(r"^VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
+        return int(found[1]) / 1024 if found else 0.0
+    return 0.0
+
+
+def main() -> None:
+    path, count = Path(sys.argv[1]), int(sys.argv[2])
+    file = path.read_bytes()
+    warnings.simplefilter("ignore")  # of Pillow, on damaged metadata
+    ends = {"pictures": 0, "refused": 0, "slowest": 0.0, "lines": 0}
+    before = peak()
+    for seed in range(count):
+        damaged = mutated(file, seed)
+        named = path.with_name(f"damaged{path.suffix}")
+        named.write_bytes(damaged)
+        started = time.monotonic()
+        for source in (named, damaged):
+            try:
+                picture = read(source, max_pixels=1_000_000)
+                for format in ("PNG", "TIFF", "JPEG"):
+                    picture.write(io.BytesIO(), format=format)
+                ends["pictures"] += 1
+            except PictureError as error:
+                ends["refused"] += 1
+                ends["lines"] = max(ends["lines"], str(error).count("\n") + 1)
+            with contextlib.suppress(PictureError):
+                size_of(source)
+        ends["slowest"] = max(ends["slowest"], time.monotonic() - started)
+    ends["megabytes"] = peak() - before
+    print(json.dumps(ends))
+
+
+if __name__ == "__main__":
+    main()
