@@ -65,9 +65,9 @@ def by_name(text: str) -> Measure:
     """A further metric by name, with the files it needs behind an equals sign, as ``niqe=mine.npz``.
 
     ``fsim``, ``fsimc``, ``ciede2000`` and ``hue-error`` take none; ``lpips-alex`` and ``lpips-vgg`` the published
-    weights or ``=BACKBONE,LINEAR``; ``niqe`` our own parameters, with ``=published`` or another
-    source those of `lightwell.metrics.load_niqe`; ``brisque=MODEL,RANGE`` and ``sseq=MODEL[,RANGE]`` libsvm's files. Those that need the truth take both
-    pictures as the protocol ``strict`` prepares them.
+    weights or ``=BACKBONE,LINEAR``; ``niqe`` our own parameters, or with ``=published`` and other sources those of
+    `lightwell.metrics.load_niqe`; ``brisque=MODEL,RANGE`` and ``sseq=MODEL[,RANGE]`` libsvm's files. Those that need
+    the truth take both pictures as the protocol ``strict`` prepares them.
 
     Raises:
         ValueError: no such metric, or another number of files.

@@ -41,8 +41,8 @@ def spec(net: nn.Module, name: str, bytes_per_pixel: int | None = None) -> dict[
 
     Returns:
         ``version`` 1; ``name``; ``strategy``, how pictures larger than memory go through it; ``channels`` of the
-        picture; heights and widths that are a ``multiple`` cost nothing to pad; ``bytes_per_pixel``, what a run takes at most beside
-        the picture, by default a guess on the safe side from the number of parameters.
+        picture; heights and widths that are a ``multiple`` cost nothing to pad; ``bytes_per_pixel``, what a run takes
+        at most beside the picture, by default a guess on the safe side from the number of parameters.
     """
     parameters = sum(parameter.numel() for parameter in net.parameters())
     guess = _BYTES_PER_PIXEL_OF_A_MILLION * max(math.sqrt(parameters / 1e6), 0.25)
