@@ -63,6 +63,10 @@ def detect_eval(
         float, typer.Option(min=0, max=1, help="Overlap above which the weaker of two boxes of a class goes.")
     ] = 0.6,
     data: Annotated[str | None, typer.Option(metavar="NAME", help="Of the data. Default: the folder's.")] = None,
+    imports: Annotated[
+        list[Path] | None,
+        typer.Option("--import", metavar="FILE.py", help="Run a file that registers networks. May be repeated."),
+    ] = None,
     overwrite: Annotated[bool, flag("--overwrite", help="Replace a report that exists.")] = False,
     quiet: Annotated[bool, flag("--quiet", "-q", help="Only errors.")] = False,
 ) -> None:
@@ -84,6 +88,11 @@ def detect_eval(
     from lightwell.evaluation.restoring import restore_all
 
     refuse_to_overwrite(output, FILES, overwrite=overwrite)
+    if imports:
+        from lightwell.models import import_networks
+
+        for file in imports:
+            import_networks(file)
     raw = find_pictures(images)
     coco = read_exdark(annotations, raw) if annotations.is_dir() else read_coco(annotations)
     shown = pictures_of(coco, raw)
