@@ -34,6 +34,11 @@ def test_all_that_a_file_holds_is_kept(tmp_path):
         ([], "not of COCO's format"),
         (GOOD | {"images": [{"id": 1}]}, "not of COCO's format"),
         (GOOD | {"images": []}, "images are missing"),
+        (GOOD | {"images": [{"id": 1, "file_name": ""}]}, "images are missing, have no name"),
+        (GOOD | {"images": [{"id": [1], "file_name": "a.jpg"}]}, r"an id is \[1\], not a whole number"),
+        (GOOD | {"categories": [{"id": "1", "name": "cat"}]}, "an id is '1', not a whole number"),
+        (GOOD | {"images": [{"id": 1, "file_name": "a.jpg", "width": 3}]}, "a width but no height"),
+        (GOOD | {"info": 3}, "info is not"),
         (GOOD | {"categories": GOOD["categories"] * 2}, "categories .* share an id"),
         (GOOD | {"annotations": [{"image_id": 2, "category_id": 1, "bbox": [1, 2, 3, 4]}]}, "1 annotations"),
         (GOOD | {"annotations": [{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3]}]}, "1 annotations"),
@@ -43,6 +48,10 @@ def test_all_that_a_file_holds_is_kept(tmp_path):
 def test_what_is_not_cocos_format_is_refused(tmp_path, content, words):
     with pytest.raises(DataError, match=words):
         read_coco(write(tmp_path / "a.json", content))
+
+
+def test_no_info_is_no_fault(tmp_path):
+    assert read_coco(write(tmp_path / "a.json", GOOD | {"info": None})) == GOOD | {"info": {}}
 
 
 def test_a_file_name_is_only_looked_up(tmp_path):

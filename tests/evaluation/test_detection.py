@@ -15,7 +15,12 @@ from pycocotools.cocoeval import COCOeval
 from lightwell.data.annotations import Coco, pictures_of, read_coco
 from lightwell.data.folders import find_pictures
 from lightwell.errors import DataError
-from lightwell.evaluation.detection import categories_of, detect, score_detections
+from lightwell.evaluation.detection import (
+    _average_precision,
+    categories_of,
+    detect,
+    score_detections,
+)
 from lightwell.evaluation.detectors import Detections, Detector
 
 
@@ -70,6 +75,32 @@ def test_map_is_that_of_pycocotools_and_light_helps(trained):
         reached[name] = scores.ap50
     assert reached["images"] > 0.9
     assert reached["images"] > reached["brightened"] > reached["dark"]
+
+
+def test_intervals_hold_the_score_and_tell_light_from_dark(trained):
+    coco = read_coco(trained / "annotations.json")
+    detector = Detector(trained / "tiny.onnx", "yolov8", shapes.CLASSES)
+    categories = categories_of(coco, shapes.CLASSES)
+    bright, dark = (
+        score_detections(coco, detect(detector, pictures_of(coco, find_pictures(trained / name))), categories, 0.25)
+        for name in ("images", "dark")
+    )
+    for name in ("ap50", "ap", "precision", "recall", "mean_iou"):
+        low, high = bright.interval(name)
+        assert low <= getattr(bright, name) <= high
+        assert bright.interval(name, bright) == (0, 0)
+    low, high = bright.interval("ap50", dark)
+    assert 0 < low < bright.ap50 - dark.ap50 < high
+    assert abs(np.mean(dark.samples["ap"]) - dark.ap) < 0.05
+
+
+def test_average_precision_by_hand():
+    # Hit, miss, hit of two objects: to a recall of one half the precision is 1, beyond it 2/3.
+    hit, ignored = np.array([True, False, True]), np.zeros(3, bool)
+    assert _average_precision(np.ones(3), hit, ignored, 2) == pytest.approx((51 + 50 * 2 / 3) / 101)
+    # The miss is of a picture that was not drawn; then it is of a crowd.
+    assert _average_precision(np.array([1.0, 0, 1]), hit, ignored, 2) == pytest.approx(1)
+    assert _average_precision(np.ones(3), hit, ~hit, 2) == pytest.approx(1)
 
 
 def boxes(*rows: tuple[float, float, float, float, float, int]) -> Detections:

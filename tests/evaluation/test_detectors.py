@@ -141,3 +141,18 @@ def test_cocos_classes():
     assert (len(COCO_CLASSES), len(set(COCO_CLASSES))) == (80, 80)
     places = {0: "person", 2: "car", 16: "dog", 56: "chair", 79: "toothbrush"}
     assert {place: COCO_CLASSES[place] for place in places} == places
+
+
+def test_rtdetr_by_hand(tmp_path):
+    logits = np.full((1, 3, 2), -20.0)
+    logits[0, 0], logits[0, 1] = [0, np.log(4)], [np.log(9), -20]
+    boxes = np.array([[[0.5, 0.5, 0.25, 0.5], [0.5, 0.5, 0.25, 0.5], [0, 0, 1, 1]]])
+    for outputs in ([logits, boxes], [boxes, logits]):
+        detector = Detector(save_constant(tmp_path / "d.onnx", [1, 3, 64, 64], outputs), "rtdetr", ("a", "b"))
+        found = detector(np.zeros((50, 200, 3), np.uint8))  # stretched, so that shares of the input are of the picture
+        np.testing.assert_allclose(found.scores, [0.9, 0.8, 0.5], rtol=1e-6)
+        assert found.classes.tolist() == [0, 1, 0]  # nothing is suppressed: a box may be there twice
+        np.testing.assert_allclose(found.boxes[0], [75, 12.5, 125, 37.5])
+    wrong = Detector(save_constant(tmp_path / "w.onnx", [1, 3, 64, 64], [boxes]), "rtdetr", ("a", "b"))
+    with pytest.raises(WeightsError, match="not RT-DETR's"):
+        wrong(BLACK)

@@ -96,7 +96,7 @@ def test_a_file_that_would_run_code_is_refused(tmp_path: Path, monkeypatch: pyte
     assert not (tmp_path / "sprung").exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"not a checkpoint"])
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"just some text\n" * 40])
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
 def test_files_that_are_no_checkpoints_are_named(content: bytes, suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"net{suffix}"
@@ -104,6 +104,24 @@ def test_files_that_are_no_checkpoints_are_named(content: bytes, suffix: str, tm
 
     with pytest.raises(WeightsError, match=f"net{suffix}"):
         import_darkir(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"intro.weight": torch.zeros(4)}, "intro.weight is of shape"),
+        ({"intro.weight": torch.zeros(0, 3, 3, 3)}, "intro.weight is of shape"),
+        ({"intro.weight": torch.zeros(3_000_000, 1, 1, 1)}, "names a network of"),
+        ({"encoders.0.modules_list.50000000.gamma": torch.zeros(1)}, "does not hold|some numbers are missing"),
+        ({"encoders.0.modules_list.500000.gamma": torch.zeros(1)}, "some numbers are missing"),
+    ],
+)
+def test_what_a_checkpoint_claims_is_not_built_before_it_is_checked(
+    change: dict[str, Tensor], words: str, tmp_path: Path
+) -> None:
+    save_file({**state_of(CONFIGS[2]), **change}, tmp_path / "net.safetensors")
+    with pytest.raises(WeightsError, match=words):
+        import_network([tmp_path / "net.safetensors"])
 
 
 def test_other_networks_and_missing_files_are_named(tmp_path: Path) -> None:

@@ -10,7 +10,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lightwell.keras import PSNR, SSIM, AugmentedPairs, BeforeAfter, CharbonnierLoss, create_darkir_model
+from lightwell.errors import DataError
+from lightwell.keras import (
+    PSNR,
+    SSIM,
+    AugmentedPairs,
+    BeforeAfter,
+    CharbonnierLoss,
+    FolderPairs,
+    create_darkir_model,
+    process_tiled,
+)
 from lightwell.metrics import psnr, ssim
 
 
@@ -113,3 +123,42 @@ def test_crops_are_turned_and_mirrored_in_all_eight_ways_and_repeat_with_the_see
 def test_pairs_that_do_not_fit_are_named(low: Any, target: Any, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         AugmentedPairs(low, target, crop=16)
+
+
+def test_whole_numbers_are_pictures_too(small: dict[str, Any], opened: Any, pictures: Any) -> None:
+    model = opened(create_darkir_model(**small))
+    low = (pictures(1, 13, 18, 3) * 255).astype(np.uint8)
+    wanted = model.predict(low.astype(np.float32) / np.float32(255), verbose=0)
+    np.testing.assert_allclose(model.predict(low, verbose=0), wanted, atol=1e-5)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(model(low)), wanted, atol=1e-5)
+    for whole in (low, low.astype(np.uint16) * 257):
+        np.testing.assert_allclose(process_tiled(model, whole[0]), wanted[0], atol=1e-5)
+        pairs = AugmentedPairs(whole, whole, crop=8, batch_size=1)
+        assert 0.9 < pairs[0][0].max() <= 1
+    for kind in (np.uint16, np.int64):
+        with pytest.raises(ValueError, match="divide 16 bits by 65535"):
+            model(low.astype(kind))
+
+
+def test_a_saved_model_still_takes_whole_numbers(small: dict[str, Any], opened: Any, tmp_path: Path) -> None:
+    model = opened(create_darkir_model(**small))
+    model.save(tmp_path / "net.keras")
+    loaded = keras.models.load_model(tmp_path / "net.keras", compile=False)
+    low = np.full((1, 8, 8, 3), 51, np.uint8)
+    np.testing.assert_allclose(loaded.predict(low, verbose=0), model.predict(low, verbose=0), atol=1e-6)
+
+
+def test_pairs_come_from_folders(tmp_path: Path) -> None:
+    for number, size in enumerate([(20, 30), (16, 16), (40, 18)]):
+        for half, level in (("low", 20), ("high", 200)):
+            path = tmp_path / half / f"{number}.png"
+            path.parent.mkdir(exist_ok=True)
+            Image.new("RGB" if number else "L", size[::-1], (level,) * 3 if number else level).save(path)
+    pairs = FolderPairs(tmp_path, crop=16, batch_size=2, seed=3)
+    assert [low.shape for low, _ in (pairs[0], pairs[1])] == [(2, 16, 16, 3), (1, 16, 16, 3)]
+    low, high = pairs[0]
+    np.testing.assert_allclose(low, 20 / 255, atol=1e-6)
+    np.testing.assert_allclose(high, 200 / 255, atol=1e-6)
+    (tmp_path / "low" / "1.png").rename(tmp_path / "low" / "5.png")
+    with pytest.raises(DataError, match=r"2 pictures have no partner in low or high \(1, 5\)"):
+        FolderPairs(tmp_path)

@@ -58,13 +58,18 @@ def test_train_runs_a_recipe_file(data: Path, tmp_path: Path, monkeypatch: pytes
     result = CliRunner().invoke(app, [*command, "--minutes", "0"])
     assert result.exit_code == 0, result.output
     said = " ".join(result.stderr.split())
-    assert "after step 1 of 3; go on with: lightwell train runs/mine --resume" in said
+    assert "after step 1 of 3; go on with: lightwell train" in said
+    assert "mine.py --resume -o runs/mine" in said
     assert "step 1 of 3: only loss" in said  # no bar where there is no terminal, but lines
     # The settings are those that the run began with; others are refused.
     result = CliRunner().invoke(app, ["train", "mine.py", "--resume", "--set", "stages.lr=1e-3", "--minutes", "0"])
     assert isinstance(result.exception, TrainingError)
     assert "stages.0.lr: 0.01 then, 0.001 now" in str(result.exception)
+    # A run's record does not say which Python file is to be run.
     result = CliRunner().invoke(app, ["train", "runs/mine", "--resume"])
+    assert isinstance(result.exception, TrainingError)
+    assert "name its file yourself" in str(result.exception)
+    result = CliRunner().invoke(app, ["train", "mine.py", "--resume"])
     assert result.exit_code == 0, result.output
     assert "step 3 of 3: held" in result.stderr
     assert "lightwell restore night.jpg -m runs/mine" in result.stderr

@@ -23,6 +23,7 @@ class _Head(StrEnum):
     yolox = "yolox"
     yolov5 = "yolov5"
     yolov8 = "yolov8"
+    rtdetr = "rtdetr"
 
 
 def detect_eval(
@@ -62,6 +63,10 @@ def detect_eval(
         float, typer.Option(min=0, max=1, help="Overlap above which the weaker of two boxes of a class goes.")
     ] = 0.6,
     data: Annotated[str | None, typer.Option(metavar="NAME", help="Of the data. Default: the folder's.")] = None,
+    imports: Annotated[
+        list[Path] | None,
+        typer.Option("--import", metavar="FILE.py", help="Run a file that registers networks. May be repeated."),
+    ] = None,
     overwrite: Annotated[bool, flag("--overwrite", help="Replace a report that exists.")] = False,
     quiet: Annotated[bool, flag("--quiet", "-q", help="Only errors.")] = False,
 ) -> None:
@@ -69,7 +74,8 @@ def detect_eval(
 
     Run an object detector on dark pictures as they are and after they were restored, and write a report: mean average
     precision, precision, recall, mean IoU, and pictures of the boxes. Heads: yolov4 as in the ONNX model zoo; yolox
-    as its repository exports it; yolov5 (1, N, 5 + classes); yolov8 (1, 4 + classes, N). Exit status as of evaluate.
+    as its repository exports it; yolov5 (1, N, 5 + classes); yolov8 (1, 4 + classes, N); rtdetr as transformers
+    has it. Intervals are bootstrapped over the pictures. Exit status as of evaluate.
     """
     from lightwell.data.annotations import pictures_of, read_coco, read_exdark
     from lightwell.data.folders import find_pictures
@@ -82,11 +88,19 @@ def detect_eval(
     from lightwell.evaluation.restoring import restore_all
 
     refuse_to_overwrite(output, FILES, overwrite=overwrite)
+    if imports:
+        from lightwell.models import import_networks
+
+        for file in imports:
+            import_networks(file)
     raw = find_pictures(images)
     coco = read_exdark(annotations, raw) if annotations.is_dir() else read_coco(annotations)
     shown = pictures_of(coco, raw)
     used = {name: path for name, path in raw.items() if path in shown.values()}
-    names = classes.read_text("utf-8").split("\n") if classes else COCO_CLASSES
+    try:
+        names = classes.read_text("utf-8").split("\n") if classes else COCO_CLASSES
+    except UnicodeDecodeError as error:
+        raise DataError(f"{classes}: not a text file in UTF-8 ({error.reason} at byte {error.start})") from error
     names = tuple(name.strip() for name in names if name.strip())
     categories = categories_of(coco, names)
     runner = Detector(detector, head.value, names, (size, size), nms)

@@ -37,6 +37,8 @@ def import_checkpoint(
     for path in (weights, graph):
         if path.exists() and not overwrite:
             raise typer.BadParameter(f"{path} exists: choose --overwrite or another -o")
+    if not output.parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {output.parent} for {output.name}")
     try:
         chosen = None if dilations is None else [int(word) for word in dilations.split(",")]
     except ValueError:
@@ -48,7 +50,7 @@ def import_checkpoint(
 
     net = import_network(checkpoints, chosen)
     save_weights(net, weights)
-    export_onnx(net, graph, getattr(net.config, "img_channels", 3))
+    export_onnx(net, graph)
     typer.echo(f"{weights} and {graph}: {type(net).__name__}, {_described(net.config)}")
 
 

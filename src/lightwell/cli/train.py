@@ -99,6 +99,9 @@ def train(
     chosen, every, notes = _chosen(source, before, pairs or [], held_out or [], settings or [])
     for note in notes:
         console.print(note, soft_wrap=True)
+    again = f"lightwell train {source if source.endswith('.py') else folder} --resume"
+    if source.endswith(".py"):
+        again += f" -o {folder}"
     told = {"source": source, "settings": every, "command": command_line()}
 
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
@@ -125,29 +128,30 @@ def train(
         try:
             run(chosen, folder, minutes=minutes, resume=resume, force=force, told=told, report=report)
         except KeyboardInterrupt:
-            console.print(
-                f"stopped after step {last.step if last else 0}; go on with: lightwell train {folder} --resume"
-            )
+            console.print(f"stopped after step {last.step if last else 0}; go on with: {again}")
             raise typer.Exit(130) from None
     if last and last.step < last.steps:
-        console.print(
-            f"{minutes:g} minutes are up after step {last.step} of {last.steps}; go on with: "
-            f"lightwell train {folder} --resume"
-        )
+        console.print(f"{minutes:g} minutes are up after step {last.step} of {last.steps}; go on with: {again}")
     _print_next(console, folder, held_out or [])
 
 
 def _begun(recipe: str, output: Path | None, resume: bool) -> tuple[list[str], str, Path]:
     """The settings that a run to resume began with, what its recipe comes from, and its folder."""
     from lightwell.errors import TrainingError
-    from lightwell.recipes import load_recipe
+    from lightwell.recipes import list_recipes, load_recipe
     from lightwell.training.record import read_record
 
     if Path(recipe).is_dir():
         record = read_record(Path(recipe)) or {}
         if not record.get("source"):
             raise TrainingError(f"{recipe}: does not say which recipe it began with: name the recipe, and -o {recipe}")
-        return list(map(str, record["settings"])), str(record["source"]), output or Path(recipe)
+        source = str(record["source"])
+        if source not in list_recipes():  # a file that another file names is not run
+            raise TrainingError(
+                f"{recipe} began with the recipe {source}, which is no shipped one: name its file yourself, as in "
+                f"lightwell train {source} --resume -o {recipe}"
+            )
+        return list(map(str, record["settings"])), source, output or Path(recipe)
     source = str(Path(recipe).resolve()) if recipe.endswith(".py") else recipe
     folder = output or Path("runs", load_recipe(recipe).name)
     record = (read_record(folder) or {}) if resume else {}

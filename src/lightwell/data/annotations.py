@@ -48,21 +48,33 @@ def read_coco(path: Path) -> Coco:
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: cannot be read as JSON ({error})") from error
     try:
-        images = [image["id"] for image in coco["images"] if isinstance(image["file_name"], str)]
-        categories = [category["id"] for category in coco["categories"] if isinstance(category["name"], str)]
+        images = [_id(image) for image in coco["images"] if image["file_name"] and isinstance(image["file_name"], str)]
+        categories = [_id(category) for category in coco["categories"] if isinstance(category["name"], str)]
+        sizes = [[float(image[side]) for side in ("width", "height") if side in image] for image in coco["images"]]
+        if not isinstance(coco.get("info") or {}, dict):
+            raise TypeError("info is not a set of names and values")
         boxes = [(a["image_id"], a["category_id"], [float(side) for side in a["bbox"]]) for a in coco["annotations"]]
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: not of COCO's format ({type(error).__name__}: {error})") from error
     for kind, ids in (("images", images), ("categories", categories)):
         if not ids or len(ids) != len(coco[kind]) or len(set(ids)) != len(ids):
             raise DataError(f"{path}: {kind} are missing, have no name, or share an id")
+    if any(len(size) == 1 for size in sizes):
+        raise DataError(f"{path}: an image has a width but no height, or a height but no width")
     known, classes = set(images), set(categories)
     wrong = sum(image not in known or kind not in classes or len(box) != 4 for image, kind, box in boxes)
     if wrong:
         raise DataError(
             f"{path}: {wrong} annotations name an unknown image or category, or have no box of four numbers"
         )
-    return dict(coco)
+    return {**coco, "info": coco.get("info") or {}} if "info" in coco else dict(coco)
+
+
+def _id(entry: Mapping[str, Any]) -> int:
+    """A number, which COCO's evaluation needs."""
+    if type(entry["id"]) is not int:
+        raise TypeError(f"an id is {entry['id']!r}, not a whole number")
+    return entry["id"]
 
 
 def read_exdark(folder: Path, pictures: Mapping[str, Path]) -> Coco:

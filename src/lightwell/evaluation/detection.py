@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
+from numpy.typing import NDArray
 
 from lightwell.data.annotations import Coco
 from lightwell.errors import DataError
@@ -16,7 +17,11 @@ from lightwell.evaluation.detectors import Detections, Detector
 from lightwell.evaluation.evaluate import load
 from lightwell.metrics.levels import levels, round_half_up
 
-__all__ = ["DetectionScores", "categories_of", "detect", "score_detections"]
+__all__ = ["RESAMPLES", "DetectionScores", "categories_of", "detect", "score_detections"]
+
+RESAMPLES = 200
+_FEWEST = 3
+_RECALLS = np.linspace(0, 1, 101)
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,8 @@ class DetectionScores:
         mean_iou: mean overlap of the matched detections; NaN without any.
         by_class: ap50 of each class that occurs.
         hits: the matched detections by image id, as places in its `Detections`.
+        samples: the first five on `RESAMPLES` sets of pictures, drawn from the set with replacement: the same draws for
+            the same images, so that two scores may be compared draw by draw. Empty where there are under three.
     """
 
     ap50: float
@@ -45,6 +52,18 @@ class DetectionScores:
     mean_iou: float
     by_class: Mapping[str, float]
     hits: Mapping[int, frozenset[int]]
+    samples: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+
+    def interval(self, name: str, other: DetectionScores | None = None) -> tuple[float, float] | None:
+        """The 95 % bootstrap interval over pictures of one of the first five, or of its difference from another's."""
+        if not self.samples:
+            return None
+        values = self.samples[name] - (other.samples[name] if other is not None else 0)
+        known = values[np.isfinite(values)]
+        if len(known) < RESAMPLES // 2:
+            return None
+        low, high = np.percentile(known, (2.5, 97.5))
+        return float(low), float(high)
 
 
 def detect(
@@ -116,6 +135,7 @@ def score_detections(
             hits[result["image_id"]].add(result["place"])
             ious.append(iou)
     counted, objects = len(confident) - ignored, len(coco["annotations"]) - len(crowds)
+    samples = _resampled(coco, everything, categories, confidence) if len(coco["images"]) >= _FEWEST else {}
     return DetectionScores(
         ap50=float(np.mean(list(by_class.values()))) if by_class else float("nan"),
         ap=float(precision[precision > -1].mean()) if by_class else float("nan"),
@@ -124,7 +144,75 @@ def score_detections(
         mean_iou=float(np.mean(ious)) if ious else float("nan"),
         by_class=by_class,
         hits={image_id: frozenset(places) for image_id, places in hits.items()},
+        samples=samples,
     )
+
+
+def _resampled(
+    coco: Coco, results: Sequence[dict[str, Any]], categories: Mapping[int, int], confidence: float
+) -> dict[str, NDArray[np.float64]]:
+    """The scores on sets of pictures drawn with replacement.
+
+    Pictures are matched once; a picture that is drawn twice counts twice.
+    """
+    images = {image["id"]: place for place, image in enumerate(coco["images"])}
+    truths = [a for a in coco["annotations"] if not a.get("iscrowd")]
+    crowds = {number for number, a in enumerate(coco["annotations"], 1) if a.get("iscrowd")}
+    overlap_of = np.linspace(0.5, 0.95, 10)
+    hit, ignored = (np.zeros((len(overlap_of), len(results)), bool) for _ in range(2))
+    iou = np.zeros(len(results))
+    for level, overlap in enumerate(overlap_of):
+        for pair, value in (_evaluate(coco, results, overlap).eval["matched"] if results else {}).items():
+            place, truth = (int(number) for number in pair.split("_"))
+            (ignored if truth in crowds else hit)[level, place - 1] = True
+            if level == 0:
+                iou[place - 1] = value
+    image = np.array([images[result["image_id"]] for result in results], np.intp)
+    kind = np.array([result["category_id"] for result in results])
+    score = np.array([result["score"] for result in results])
+    sure = score >= confidence
+    order = np.argsort(-score, kind="stable")
+    kinds = sorted(set(categories.values()))
+    objects = np.zeros((len(images), len(kinds)))
+    for a in truths:
+        if a["category_id"] in kinds:
+            objects[images[a["image_id"]], kinds.index(a["category_id"])] += 1
+    mine = [order[kind[order] == each] for each in kinds]
+
+    rng = np.random.default_rng(0)
+    values: dict[str, list[float]] = {name: [] for name in ("ap50", "ap", "precision", "recall", "mean_iou")}
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for _ in range(RESAMPLES):
+            times = np.bincount(rng.integers(len(images), size=len(images)), minlength=len(images)).astype(float)
+            present = times @ objects
+            curves = [
+                [_average_precision(times[image[places]], hit[level, places], ignored[level, places], count)
+                 for level in range(len(overlap_of))]
+                for places, count in zip(mine, present, strict=True)
+                if count
+            ]  # fmt: skip
+            values["ap50"].append(float(np.mean([curve[0] for curve in curves])) if curves else float("nan"))
+            values["ap"].append(float(np.mean(curves)) if curves else float("nan"))
+            weight = times[image] * sure if len(results) else np.zeros(0)
+            found = float(weight @ hit[0])
+            values["precision"].append(float(np.divide(found, weight @ ~ignored[0])))
+            values["recall"].append(float(np.divide(found, present.sum())))
+            values["mean_iou"].append(float(np.divide(weight @ (iou * hit[0]), found)))
+    return {name: np.array(each) for name, each in values.items()}
+
+
+def _average_precision(
+    times: NDArray[np.float64], hit: NDArray[np.bool_], ignored: NDArray[np.bool_], objects: float
+) -> float:
+    """COCO's average precision over 101 recalls of one class, its detections best first, each counted so many times."""
+    found = np.cumsum(times * hit)
+    made = np.cumsum(times * ~ignored)
+    if not len(found):
+        return 0.0
+    precision = np.divide(found, made, out=np.zeros_like(found), where=made > 0)
+    precision = np.maximum.accumulate(precision[::-1])[::-1]
+    places = np.searchsorted(found / objects, _RECALLS, side="left")
+    return float(np.append(precision, 0.0)[places].mean())
 
 
 def _results(

@@ -51,6 +51,8 @@ class Head:
         white: the value of white in it.
         padding: the gray around a picture of another shape, of 255.
         centred: whether the picture sits in the middle of the padding or in the upper left corner.
+        stretched: whether the picture fills the input, whatever its shape.
+        suppressed: whether what overlaps a better one is still to be dropped.
         decode: from the outputs and the input's height and width to ``(N, 4)`` boxes as centre, width, height in
             pixels of the input, and ``(N, classes)`` scores.
     """
@@ -61,6 +63,8 @@ class Head:
     padding: int
     centred: bool
     decode: Decode
+    stretched: bool = False
+    suppressed: bool = True
 
 
 def _decode_yolov4(outputs: Sequence[NDArray[Any]], size: tuple[int, int]) -> tuple[Boxes, NDArray[np.float64]]:
@@ -107,11 +111,21 @@ def _decode_yolov8(outputs: Sequence[NDArray[Any]], _size: tuple[int, int]) -> t
     return raw[:, :4], raw[:, 4:]
 
 
+def _decode_rtdetr(outputs: Sequence[NDArray[Any]], size: tuple[int, int]) -> tuple[Boxes, NDArray[np.float64]]:
+    ranked = sorted((output for output in outputs if output.ndim == 3), key=lambda output: output.shape[2] != 4)
+    if len(ranked) < 2 or ranked[0].shape[2] != 4 or ranked[0].shape[:2] != ranked[1].shape[:2]:
+        shapes = ", ".join(str(output.shape) for output in outputs)
+        raise WeightsError(f"outputs of shape {shapes} are not RT-DETR's logits (1, N, classes) and boxes (1, N, 4)")
+    boxes, logits = (output[0].astype(np.float64) for output in ranked[:2])
+    return boxes * np.tile(size[::-1], 2), expit(logits)
+
+
 HEADS: dict[str, Head] = {
     "yolov4": Head("NHWC", "RGB", 1.0, 128, True, _decode_yolov4),
     "yolox": Head("NCHW", "BGR", 255.0, 114, False, _decode_yolox),
     "yolov5": Head("NCHW", "RGB", 1.0, 114, True, _decode_yolov5),
     "yolov8": Head("NCHW", "RGB", 1.0, 114, True, _decode_yolov8),
+    "rtdetr": Head("NCHW", "RGB", 1.0, 0, False, _decode_rtdetr, stretched=True, suppressed=False),
 }
 """The layouts that are known, by name. N counts all cells of all grids.
 
@@ -121,6 +135,8 @@ the strides s of 8, 16 and 32, in any order: x, y, w, h before their activations
 strides 8, 16 and 32: x, y in cells from the cell's corner, logarithms of w, h in cells, objectness, classes.
 ``yolov5``: ``(1, N, 5 + classes)``: x, y, w, h in pixels, objectness, classes. Also YOLOv7 without its suppression.
 ``yolov8``: ``(1, 4 + classes, N)``: x, y, w, h in pixels, classes. Also YOLO11.
+``rtdetr``: RT-DETR as transformers has it, a DETR: ``(1, N, classes)`` logits and ``(1, N, 4)`` x, y, w, h as shares of
+the input, which the picture fills whatever its shape. Nothing is left to suppress.
 """
 
 
@@ -189,13 +205,15 @@ class Detector:
         centre, half = (boxes[:, :2] - corner) / scale, boxes[:, 2:] / (2 * scale)
         bounds = np.tile([picture.shape[1], picture.shape[0]], 2)
         edges = np.clip(np.concatenate([centre - half, centre + half], axis=1), 0, bounds)
-        return suppress(edges, scores, self._threshold)
+        return suppress(edges, scores, self._threshold if self._head.suppressed else 1.0)
 
-    def _fit(self, picture: Array) -> tuple[NDArray[np.float32], float, NDArray[np.float64]]:
-        """The picture as the detector takes it, by what it was scaled, and where its corner lies."""
+    def _fit(self, picture: Array) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]:
+        """The picture as the detector takes it, by what its sides were scaled (x, y), and where its corner lies."""
         (height, width), head = self.size, self._head
-        scale = min(height / picture.shape[0], width / picture.shape[1])
-        inner = max(round(picture.shape[1] * scale), 1), max(round(picture.shape[0] * scale), 1)
+        scale = np.array([width / picture.shape[1], height / picture.shape[0]])
+        if not head.stretched:
+            scale[:] = scale.min()
+        inner = max(round(picture.shape[1] * scale[0]), 1), max(round(picture.shape[0] * scale[1]), 1)
         corner = ((width - inner[0]) // 2, (height - inner[1]) // 2) if head.centred else (0, 0)
         canvas = Image.new("RGB", (width, height), (head.padding,) * 3)
         canvas.paste(Image.fromarray(picture).resize(inner, Image.Resampling.BILINEAR), corner)

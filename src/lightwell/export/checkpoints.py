@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -50,8 +49,9 @@ def read_state(path: Path) -> dict[str, Tensor]:
         raise WeightsError(
             f"{path}: holds more than tensors, so loading it could run foreign code; save its state_dict alone"
         ) from error
-    except (OSError, RuntimeError, EOFError, SafetensorError) as error:
-        raise WeightsError(f"{path}: not a readable checkpoint ({error})") from error
+    except Exception as error:  # a file that is none can make torch's reader raise anything
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise WeightsError(f"{path}: not a readable checkpoint ({reason})") from error
     for key in _WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
@@ -76,13 +76,18 @@ def darkir_config(
         WeightsError: when these are not a DarkIR's parameters or the dilations do not fit the number of branches.
     """
 
+    def count(pattern: str) -> int:
+        numbers = {int(m[1]) for key in state if (m := re.match(pattern, key))}
+        # A name may claim any number; what is built is bounded by the parameters that there are.
+        if len(numbers) != max(numbers, default=-1) + 1:
+            raise WeightsError(f"not a DarkIR checkpoint: of {pattern} some numbers are missing")
+        return len(numbers)
+
     def blocks(prefix: str) -> int:
-        indices = [int(m[1]) for key in state if (m := re.match(rf"{prefix}\.modules_list\.(\d+)\.", key))]
-        return max(indices, default=-1) + 1
+        return count(rf"{prefix}\.modules_list\.(\d{{1,6}})\.")
 
     def branches(prefix: str) -> int:
-        indices = [int(m[1]) for key in state if (m := re.match(rf"{prefix}.*\.branches\.(\d+)\.", key))]
-        return max(indices, default=-1) + 1
+        return count(rf"{prefix}.*\.branches\.(\d{{1,6}})\.")
 
     def checked(name: str, given: Sequence[int] | None, count: int) -> tuple[int, ...]:
         chosen = tuple(given) if given is not None else (1, 4, 9)[: max(count, 1)]
@@ -92,6 +97,8 @@ def darkir_config(
 
     if "intro.weight" not in state or not any(key.startswith("downs.") for key in state):
         raise WeightsError("not a DarkIR checkpoint: it has no intro.weight and downs.0.weight")
+    if state["intro.weight"].ndim != 4 or not all(state["intro.weight"].shape):
+        raise WeightsError(f"not a DarkIR checkpoint: intro.weight is of shape {tuple(state['intro.weight'].shape)}")
     width, channels = state["intro.weight"].shape[:2]
     levels = sum(bool(re.fullmatch(r"downs\.\d+\.weight", key)) for key in state)
     return DarkIRConfig(
@@ -162,7 +169,16 @@ def _darkir(
         config = darkir_config(state, dilations, encoder_dilations)
     except WeightsError as error:
         raise WeightsError(f"{origin}: {error}") from error
+    # The bottom's blocks have products of its width with itself: more than the file can hold is not built.
+    _refuse_too_wide(origin, state, (config.width * config.multiple) ** 2)
     return _filled(DarkIR(config), state, origin)
+
+
+def _refuse_too_wide(origin: str, state: Mapping[str, Tensor], least: int) -> None:
+    """Before a network is built: it must not be larger than the file by far."""
+    held = sum(value.numel() for value in state.values())
+    if least > 2 * held:
+        raise WeightsError(f"{origin}: names a network of {least:,} parameters or more, but holds {held:,}")
 
 
 def _frlie(state: Mapping[str, Tensor], origin: str) -> FRLIE:
@@ -171,7 +187,11 @@ def _frlie(state: Mapping[str, Tensor], origin: str) -> FRLIE:
         raise WeightsError(
             f"{origin}: half a FRLIE: give both files, that of the reconstruction and that of the feature network"
         )
-    config = FRLIEConfig(width=state["encoder.conv1.1.weight"].shape[0], blocks=len(blocks))
+    first = state["encoder.conv1.1.weight"]
+    if first.ndim != 4 or not all(first.shape):
+        raise WeightsError(f"{origin}: not a FRLIE: encoder.conv1.1.weight is of shape {tuple(first.shape)}")
+    _refuse_too_wide(origin, state, 9 * first.shape[0] * first.shape[0])
+    config = FRLIEConfig(width=first.shape[0], blocks=len(blocks))
     return _filled(FRLIE(config), state, origin)
 
 

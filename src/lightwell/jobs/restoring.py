@@ -82,9 +82,8 @@ def _read(job: Job, settings: Settings, tell: Tell) -> Picture:
             raise FileError(f"more than {MAX_PIPED_BYTES >> 30} GB came through standard input")
         return read(data, max_pixels=settings.max_pixels, half=settings.half)
     if is_pipe(job.source):
-        return read(
-            read_pipe(job.source, lambda: tell.progress(0.0)), max_pixels=settings.max_pixels, half=settings.half
-        )
+        data = read_pipe(job.source, lambda: tell.progress(0.0))
+        return read(data, max_pixels=settings.max_pixels, half=settings.half)
     return read(job.source, max_pixels=settings.max_pixels, half=settings.half)
 
 

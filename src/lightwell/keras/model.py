@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+from keras import ops
 
 from lightwell.keras.layers import (
     TRANSFORMS,
@@ -17,7 +18,24 @@ from lightwell.keras.layers import (
     PixelShuffle,
 )
 
-__all__ = ["by_matrices", "create_darkir_model"]
+__all__ = ["DarkIRModel", "by_matrices", "create_darkir_model"]
+
+
+@keras.saving.register_keras_serializable(package="lightwell")
+class DarkIRModel(keras.Model):
+    """A functional model that also takes pictures as most files hold them: uint8 is brought to [0, 1].
+
+    Raises:
+        ValueError: when it is called on other whole numbers. Not every backend has uint16, so it cannot be told apart.
+    """
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        kind = keras.backend.standardize_dtype(getattr(inputs, "dtype", "float32"))
+        if kind == "uint8":
+            inputs = ops.cast(inputs, "float32") / 255.0
+        elif kind.startswith(("int", "uint", "bool")):
+            raise ValueError(f"pictures are floats in [0, 1] or uint8, not {kind}; divide 16 bits by 65535")
+        return super().call(inputs, training=training, mask=mask)
 
 
 def create_darkir_model(
@@ -38,7 +56,8 @@ def create_darkir_model(
 ) -> keras.Model:
     """A DarkIR with fresh weights, compiled with AdamW (weight decay 1e-4) and the mean absolute error.
 
-    Takes ``(N, H, W, img_channels)`` in [0, 1] of any height and width, and gives the same, not clipped.
+    Takes ``(N, H, W, img_channels)`` of any height and width, floats in [0, 1] or uint8, and gives floats, not
+    clipped.
 
     Args:
         img_channels: channels of the picture.
@@ -123,7 +142,7 @@ def create_darkir_model(
             side = keras.layers.UpSampling2D(multiple, interpolation="bilinear", name="side_full")(side)
             side = CropLike(name="side", dtype=_output_dtype())([side, inputs])
         outputs = [restored, side]
-    model = keras.Model(inputs, outputs, name=name)
+    model = DarkIRModel(inputs, outputs, name=name)
     model.compile(optimizer=keras.optimizers.AdamW(weight_decay=1e-4), loss="mae")
     return model
 

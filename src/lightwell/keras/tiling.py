@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from lightwell.keras.training import as_floats
 from lightwell.restoring.controls import Controls
 from lightwell.restoring.grids import Box
 from lightwell.restoring.strategies import GuidedTiles
@@ -28,7 +29,7 @@ def process_tiled(model: keras.Model, image: Any, tile_size: int = 512, overlap:
 
     Args:
         model: takes and gives ``(1, h, w, C)``; of several outputs the first is the picture.
-        image: ``(H, W, C)`` in [0, 1].
+        image: ``(H, W, C)``, floats in [0, 1], uint8 or uint16.
         tile_size: side of a tile in pixels.
         overlap: pixels that neighbouring tiles have in common at least.
 
@@ -38,7 +39,7 @@ def process_tiled(model: keras.Model, image: Any, tile_size: int = 512, overlap:
     Raises:
         ValueError: for an image of another rank, or an overlap that no tile can have.
     """
-    image = np.asarray(keras.ops.convert_to_numpy(image), np.float32)
+    image = np.asarray(as_floats(np.asarray(keras.ops.convert_to_numpy(image))), np.float32)
     if image.ndim != 3:
         raise ValueError(f"image must be (H, W, C), not {image.shape}")
     if not 0 < overlap < tile_size:

@@ -12,10 +12,12 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from lightwell.data.folders import find_pictures, read_named
+from lightwell.errors import DataError
 from lightwell.keras.layers import Configured
 from lightwell.pictures import Picture
 
-__all__ = ["PSNR", "SSIM", "AugmentedPairs", "BeforeAfter", "CharbonnierLoss"]
+__all__ = ["PSNR", "SSIM", "AugmentedPairs", "BeforeAfter", "CharbonnierLoss", "FolderPairs", "as_floats"]
 
 Tensor = Any
 Array = NDArray[Any]
@@ -108,7 +110,7 @@ class AugmentedPairs(keras.utils.PyDataset):
     What an epoch holds depends on seed and epoch alone, whatever the number of workers.
 
     Args:
-        low: the pictures to restore, each ``(H, W, C)``, of one size or several.
+        low: the pictures to restore, each ``(H, W, C)``, of one size or several: floats in [0, 1], uint8 or uint16.
         target: the truths, of the same shapes.
         crop: side of the crops in pixels.
         batch_size: pairs in a batch; the last of an epoch may have fewer.
@@ -156,7 +158,7 @@ class AugmentedPairs(keras.utils.PyDataset):
         turns, mirrored = int(dice.integers(4)), dice.integers(2)
         both = []
         for picture in (low, target):
-            piece = np.rot90(picture[top : top + self.crop, left : left + self.crop], turns)
+            piece = np.rot90(as_floats(np.asarray(picture[top : top + self.crop, left : left + self.crop])), turns)
             both.append(piece[:, ::-1] if mirrored else piece)
         return both[0], both[1]
 
@@ -165,11 +167,62 @@ class AugmentedPairs(keras.utils.PyDataset):
         self.epoch += 1
 
 
+def as_floats(picture: Array) -> Array:
+    """A picture in [0, 1]: uint8 and uint16 by their white, floats as they are.
+
+    Raises:
+        ValueError: for whole numbers of other kinds.
+    """
+    if picture.dtype in (np.uint8, np.uint16):
+        return picture.astype(np.float32) / np.float32(np.iinfo(picture.dtype).max)
+    if not np.issubdtype(picture.dtype, np.floating):
+        raise ValueError(f"pictures are floats in [0, 1], uint8 or uint16, not {picture.dtype}")
+    return picture
+
+
+class _Files(Sequence[Array]):
+    """Pictures that are read when they are asked for."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.paths = paths
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: Any) -> Any:
+        pixels = read_named(self.paths[index]).pixels
+        return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
+
+
+class FolderPairs(AugmentedPairs):
+    """:class:`AugmentedPairs` of a folder with ``low``, dark pictures, and ``high``, the same scenes well lit, by name.
+
+    Pictures are read as they are needed; ``workers`` and ``use_multiprocessing`` of ``keras.utils.PyDataset`` read
+    ahead. All are read once before, so that a broken one is named now.
+
+    Args:
+        folder: with ``low`` and ``high`` in it.
+        options: as of :class:`AugmentedPairs`.
+
+    Raises:
+        DataError: when a folder or a partner is missing.
+        PictureError: when a picture cannot be read.
+        ValueError: when pictures of a pair differ in size, or are smaller than the crop.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], **options: Any) -> None:
+        low, high = (find_pictures(Path(folder) / half) for half in ("low", "high"))
+        if lonely := sorted(low.keys() ^ high.keys()):
+            shown = ", ".join(lonely[:10]) + (", ..." if len(lonely) > 10 else "")
+            raise DataError(f"{folder}: {len(lonely)} pictures have no partner in low or high ({shown})")
+        super().__init__(_Files(list(low.values())), _Files([high[name] for name in low]), **options)
+
+
 class BeforeAfter(keras.callbacks.Callback):
     """Writes ``EPOCH_NUMBER.png``, before and after side by side, while training goes on.
 
     Args:
-        low: pictures to restore, ``(N, H, W, 1 or 3)`` in [0, 1].
+        low: pictures to restore, ``(N, H, W, 1 or 3)``, floats in [0, 1], uint8 or uint16.
         folder: where to; made if missing.
         every: epochs from one time to the next.
     """
@@ -178,7 +231,7 @@ class BeforeAfter(keras.callbacks.Callback):
         super().__init__()
         if every < 1:
             raise ValueError(f"every must be positive: {every}")
-        self.low, self.folder, self.every = np.asarray(low), Path(folder), every
+        self.low, self.folder, self.every = as_floats(np.asarray(low)), Path(folder), every
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002 (as Keras calls it)
         """Writes the pictures if it is time."""

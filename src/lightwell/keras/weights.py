@@ -25,6 +25,7 @@ from lightwell.errors import WeightsError
 from lightwell.files import whole_file
 from lightwell.keras.layers import Conv, DarkIRDecoderBlock, DarkIREncoderBlock, PixelShuffle
 from lightwell.keras.model import create_darkir_model
+from lightwell.weights import find_weights
 
 __all__ = ["create_darkir", "from_torch", "to_torch"]
 
@@ -41,7 +42,7 @@ def create_darkir(
 
     Args:
         name: "darkir-s", "darkir-m" or "darkir-l"; without it the structure is that of the weights.
-        weights: a shipped model's name or a safetensors file; without it the weights are fresh.
+        weights: a shipped model's name, a safetensors file or a run's folder; without it the weights are fresh.
         options: more arguments of `create_darkir_model`, such as ``use_side_loss=True``.
 
     Raises:
@@ -130,6 +131,8 @@ def _path(weights: str | os.PathLike[str]) -> Path:
     if isinstance(weights, str) and weights in shipped:
         return shipped[weights]
     path = Path(weights)
+    if path.is_dir():
+        return find_weights(path)
     if not path.is_file():
         raise WeightsError(
             f"weights {str(weights)!r}: neither a shipped model ({', '.join(shipped) or 'none'}) nor a safetensors file"

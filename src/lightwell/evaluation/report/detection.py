@@ -17,7 +17,7 @@ from lightwell.evaluation.detection import DetectionScores
 from lightwell.evaluation.detectors import Boxes, Detections
 from lightwell.evaluation.evaluate import load
 from lightwell.evaluation.figures import embed
-from lightwell.evaluation.report.page import best, csv_cell, finite, number, render, write_text
+from lightwell.evaluation.report.page import DASH, best, csv_cell, finite, number, render, signed, write_text
 from lightwell.metrics.levels import levels, round_half_up
 
 __all__ = ["COLUMNS", "DetectionReport", "Row", "cells", "write_detection_report"]
@@ -71,12 +71,40 @@ def cells(row: Row) -> list[str]:
     return [number(100 * getattr(row.scores, field), 2) for _, field, _ in COLUMNS]
 
 
+def _interval(row: Row, field: str, raw: Row | None = None) -> str:
+    """The interval of a number, or of what it gained over the raw pictures, in percent; nothing where there is none."""
+    ends = row.scores.interval(field, raw.scores if raw else None)
+    write, between = (signed, " to ") if raw else (number, DASH)
+    return between.join(write(100 * end, 2) for end in ends) if ends else ""
+
+
+def _gains(report: DetectionReport) -> list[tuple[str, list[tuple[str, str]]]]:
+    """What each row gained over the raw pictures, with the interval of that."""
+    raw = report.rows[0]
+    return [
+        (
+            row.name,
+            [
+                (signed(100 * (getattr(row.scores, field) - getattr(raw.scores, field)), 2), _interval(row, field, raw))
+                for _, field, _ in COLUMNS
+            ],
+        )
+        for row in report.rows[1:]
+    ]
+
+
 def write_detection_report(report: DetectionReport, folder: Path) -> None:
     """Writes the four files of a report into a folder, which must exist."""
     values = [[getattr(row.scores, field) for row in report.rows] for _, field, _ in COLUMNS]
     tops = [best(column) for column in values]
     table = [
-        (row.name, [(text, column[i] == top) for text, column, top in zip(cells(row), values, tops, strict=True)])
+        (
+            row.name,
+            [
+                (text, column[i] == top, _interval(row, field))
+                for text, column, top, (_, field, _) in zip(cells(row), values, tops, COLUMNS, strict=True)
+            ],
+        )
         for i, row in enumerate(report.rows)
     ]
     kinds = list(report.rows[0].scores.by_class)
@@ -88,6 +116,7 @@ def write_detection_report(report: DetectionReport, folder: Path) -> None:
         "columns": COLUMNS,
         "table": table,
         "by_class": by_class,
+        "gains": _gains(report),
         "made": report.made,
     }
     write_text(folder / "scores.csv", _csv(report))
@@ -163,6 +192,7 @@ def _json(report: DetectionReport) -> str:
         "made": dict(report.made),
         "rows": {
             row.name: {name: finite(getattr(row.scores, field)) for name, field, _ in COLUMNS}
+            | {"interval_95": {name: row.scores.interval(field) for name, field, _ in COLUMNS}}
             | {"AP@50 by class": dict(row.scores.by_class)}
             for row in report.rows
         },
