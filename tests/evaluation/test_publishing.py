@@ -77,7 +77,7 @@ def test_nothing_is_replaced_when_something_is_missing(run: Path, tmp_path: Path
     zoo.mkdir()
     with pytest.raises(WeightsError, match="a card has to be there first"):
         publish(run, "tiny", tmp_path / "sets", zoo, sets={"Mine": "mine"})
-    (zoo / "tiny.json").write_text("{}")
+    (zoo / "tiny.json").write_text(json.dumps(CARD))
     with pytest.raises(DataError, match="no such folder"):
         publish(run, "tiny", tmp_path / "sets", zoo, sets={"Theirs": "theirs"})
     assert [path.name for path in zoo.iterdir()] == ["tiny.json"]

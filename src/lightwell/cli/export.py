@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lightwell.cli.options import flag
+
+if TYPE_CHECKING:
+    from lightwell.zoo import Card
 
 __all__ = ["export"]
 
@@ -35,12 +38,18 @@ def export(
     [bold]lightwell export runs/darkir-s -o mine.onnx[/bold]
 
     Write a model as one ONNX file: input low, float32 (N, C, H, W) in [0, 1] of any size, output restored, the same,
-    not clamped. It holds no DFT operator, so onnxruntime, OpenVINO and others run it; its metadata say how, and
-    lightwell restore -m takes it. On CPUs with bfloat16 instructions OpenVINO computes in bfloat16 unless it is told
-    INFERENCE_PRECISION_HINT f32: single pixels are then up to some 30 levels off, a mean of half a level.
+    not clamped. A model of several networks becomes a folder of graphs with a card. They hold no DFT operator, so
+    onnxruntime, OpenVINO and others run them; their metadata say how, and lightwell restore -m takes them. On CPUs with
+    bfloat16 instructions OpenVINO computes in bfloat16 unless it is told INFERENCE_PRECISION_HINT f32: single pixels
+    are then up to some 30 levels off, a mean of half a level.
     """
+    from lightwell import zoo
     from lightwell.weights import find_weights, name_of
 
+    card = next((card for card in zoo.cards() if card.name == model and len(card.graphs) > 1), None)
+    if card is not None:
+        _export_folder(card, output or Path(model), overwrite)
+        return
     output = output or Path(f"{name_of(model)}.onnx")
     if output.exists() and not overwrite:
         raise typer.BadParameter(f"{output} exists: choose --overwrite or another -o")
@@ -51,8 +60,6 @@ def export(
 
     from rich.console import Console
 
-    from lightwell import zoo
-
     weights = find_weights(model)
     start = time.monotonic()
     with Console(stderr=True).status(f"making a graph of {weights}"):
@@ -61,6 +68,24 @@ def export(
 
         for file in imports or []:
             import_networks(file)
-        known = {card.name: card.content.get("bytes_per_pixel") for card in zoo.cards()}
+        known = {card.name: card.spec.bytes_per_pixel for card in zoo.cards()}
         export_onnx(load_weights(weights), output, name=name_of(model), bytes_per_pixel=known.get(model))
     typer.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB, {time.monotonic() - start:.0f} s")
+
+
+def _export_folder(card: Card, folder: Path, overwrite: bool) -> None:
+    """Graphs and card of a model of several networks."""
+    from rich.console import Console
+
+    if folder.exists() and not folder.is_dir():
+        raise typer.BadParameter(f"{folder}: {card.name} is made of several networks and needs a folder")
+    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+        raise typer.BadParameter(f"{folder} holds something: choose --overwrite or another -o")
+    folder.mkdir(parents=True, exist_ok=True)
+    start = time.monotonic()
+    with Console(stderr=True).status(f"making the graphs of {card.name}"):
+        from lightwell.export.onnx import export_model
+
+        files = export_model(card, folder)
+    size = sum(path.stat().st_size for path in files) / 1e6
+    typer.echo(f"{files[-1]}: {len(files) - 1} graphs, {size:.1f} MB, {time.monotonic() - start:.0f} s")

@@ -7,6 +7,7 @@ shape, not clamped. It holds no DFT operator and no complex type. Its metadata s
 
 from __future__ import annotations
 
+import hashlib
 import io
 import itertools
 import json
@@ -27,8 +28,10 @@ from torch import nn
 
 from lightwell.errors import WeightsError
 from lightwell.files import whole_file
+from lightwell.models.registry import load_weights
+from lightwell.zoo import Card
 
-__all__ = ["export_onnx", "link_weights", "spec"]
+__all__ = ["export_model", "export_onnx", "link_weights", "spec"]
 
 OPSET = 20
 _TRIED = ((1, 61, 75), (2, 33, 40))  # N, H and W other than those that are traced
@@ -100,6 +103,32 @@ def export_onnx(
         model.metadata_props.add(key=key, value=value)
     onnx.checker.check_model(model)
     _write(model, path)
+
+
+def export_model(card: Card, folder: Path) -> list[Path]:
+    """Writes all graphs of a model of several networks, each self-contained, and the card that tells how they go.
+
+    `lightwell.Restorer` takes the card's path.
+
+    Args:
+        card: of the model.
+        folder: an existing folder; files in it are replaced.
+
+    Returns:
+        The files, the card last.
+
+    Raises:
+        WeightsError: when a network cannot be made into a graph that does the same.
+        FileError: when the folder or the disk refuses.
+    """
+    graphs = {role: folder / path.name for role, path in card.graphs.items()}
+    for role, graph in graphs.items():
+        export_onnx(load_weights(card.weights[role]), graph, bytes_per_pixel=card.spec.bytes_per_pixel)
+    digests = {graph.name: hashlib.sha256(graph.read_bytes()).hexdigest() for graph in graphs.values()}
+    described = folder / f"{card.name}.json"
+    with whole_file(described) as file:
+        file.write(json.dumps({**card.content, "sha256": digests}, indent=1, ensure_ascii=False).encode())
+    return [*graphs.values(), described]
 
 
 def _channels(net: nn.Module) -> int:

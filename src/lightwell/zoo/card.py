@@ -66,7 +66,8 @@ class Card:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        return (*self.graphs.values(), *self.weights.values())
+        """The model's files that are here: its graphs, and the weights unless they are in the graphs."""
+        return (*self.graphs.values(), *(path for path in self.weights.values() if path.name in self.sha256))
 
     def damaged(self) -> list[str]:
         """The names of the model's files that are missing or differ from what the card says was shipped."""
