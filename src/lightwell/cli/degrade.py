@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lightwell.cli.console import Voice, printable, worded
+from lightwell.cli.console import Voice, printable, progress, worded
 from lightwell.cli.options import flag
 
 if TYPE_CHECKING:
@@ -55,6 +55,18 @@ def degrade(
             "through it.",
         ),
     ] = None,
+    pairs: Annotated[
+        bool, flag("--pairs", help="Make a set to train on: low/, high/ and shots.csv, which tells what befell each.")
+    ] = False,
+    copies: Annotated[int, typer.Option(min=1, metavar="N", help="With --pairs: copies of each photograph.")] = 1,
+    leave_held_out: Annotated[
+        bool, flag("--leave-held-out", help="With --pairs: without the 40 photographs that models are judged by.")
+    ] = False,
+    ev: Annotated[
+        tuple[float, float], typer.Option(metavar="LOW HIGH", help="Exposure in stops, drawn between the two.")
+    ] = (-6.0, 0.0),
+    shaken: Annotated[float, typer.Option(min=0, max=1, help="Share that is blurred by a shaken camera.")] = 0.3,
+    hard: Annotated[float, typer.Option(min=0, max=1, help="Share in hard light, as against a bright sky.")] = 0.0,
     overwrite: Annotated[bool, flag("--overwrite", help="Replace copies that exist.")] = False,
     skip_existing: Annotated[
         bool, flag("--skip-existing", help="Leave out photographs whose copy exists: resumes a batch.")
@@ -66,6 +78,8 @@ def degrade(
 
     [bold]lightwell degrade val2017 --coco instances_val2017.json --count 1000 -o coco1000[/bold]
 
+    [bold]lightwell degrade photographs --pairs --copies 8 -o sets/night[/bold]
+
     [bold]lightwell degrade photographs --learned drgn-lw --like dark -o night[/bold]
 
     Make dark, noisy, blurred copies of good photographs, as a camera would take them in the dark. Names, folders and
@@ -73,8 +87,11 @@ def degrade(
     failed, 2 the call is wrong.
     """
     from lightwell.data.coco import darken_coco
+    from lightwell.data.degrade import Degradation
     from lightwell.data.folders import find_pictures
     from lightwell.data.night import learned_night_of, load_degradation, night_of
+    from lightwell.data.night_pairs import make_night_pairs
+    from lightwell.data.splits import held_out_photographs
     from lightwell.errors import PlanError
     from lightwell.files import make_folder, whole_file
     from lightwell.jobs.plan import Request, plan
@@ -93,6 +110,9 @@ def degrade(
         say = (lambda _: None) if quiet else (lambda name: typer.echo(printable(name)))
         darken_coco(coco, Path(inputs[0]), Path(output), seed=seed, count=count, done=say)
         return
+    if not ev[0] <= ev[1]:
+        raise typer.BadParameter(f"--ev is a lower and a higher exposure, not {ev[0]:g} {ev[1]:g}")
+    settings = Degradation(ev=ev, blur_chance=shaken, hard_chance=hard)
     if count is not None:
         raise typer.BadParameter("--count goes with --coco")
 
@@ -107,7 +127,13 @@ def degrade(
     voice.plan(work)
     if not work.total and not work.skipped:
         raise typer.Exit(2)
-    night_of_one: Callable[[Picture, int, str], Picture] = night_of
+    if pairs:
+        held_out = set(held_out_photographs()) if leave_held_out else set()
+        photographs = [job.source for job in work.jobs() if job.source and job.source.stem not in held_out]
+        with progress(len(photographs), quiet=quiet) as done:
+            make_night_pairs(photographs, Path(output), seed=seed, copies=copies, settings=settings, done=done)
+        return
+    night_of_one: Callable[[Picture, int, str], Picture] = partial(night_of, settings=settings)
     if learned is not None and like is not None:
         dark = list(find_pictures(like).values())
         night_of_one = partial(learned_night_of, generator=load_degradation(learned), like=dark)

@@ -12,14 +12,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lightwell.data.degrade import Degradation, degrade
+from lightwell.data.degrade import Degradation, Shots, degrade
 from lightwell.data.folders import read_named
 from lightwell.errors import WeightsError
 from lightwell.models import create_model, load_weights
 from lightwell.models.drgn import Generator, TwoSteps, transfer
 from lightwell.pictures import Picture
 
-__all__ = ["learned_night_of", "load_degradation", "night_of"]
+__all__ = ["darken", "draws_of", "learned_night_of", "load_degradation", "night_of"]
 
 _LONGEST = 1024
 
@@ -33,7 +33,12 @@ def night_of(picture: Picture, seed: int, name: str, settings: Degradation | Non
         name: the picture's file name.
         settings: ranges to draw from.
     """
-    return _with_pixels(picture, degrade(_pixels(picture), (settings or Degradation()).sample(1, _draws(seed, name))))
+    return darken(picture, (settings or Degradation()).sample(1, draws_of(seed, name)))
+
+
+def darken(picture: Picture, shots: Shots) -> Picture:
+    """The picture under the circumstances of one shot, otherwise as :func:`night_of`."""
+    return _with_pixels(picture, degrade(_pixels(picture), shots))
 
 
 @torch.no_grad()
@@ -53,7 +58,7 @@ def learned_night_of(picture: Picture, seed: int, name: str, generator: Generato
     Raises:
         PictureError: when the dark photograph cannot be read.
     """
-    good, draws = _pixels(picture), _draws(seed, name)
+    good, draws = _pixels(picture), draws_of(seed, name)
     size = good.shape[-2:]
     dark = _pixels(read_named(like[int(torch.randint(len(like), (), generator=draws))]))
     # Time and memory grow with the part, which need not show more than a camera's noise and light.
@@ -85,7 +90,7 @@ def load_degradation(model: str) -> Generator:
     return generator
 
 
-def _draws(seed: int, name: str) -> torch.Generator:
+def draws_of(seed: int, name: str) -> torch.Generator:
     return torch.Generator().manual_seed(zlib.crc32(f"{seed}/{name}".encode()))
 
 

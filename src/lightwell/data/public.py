@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from lightwell.data.folders import find_pictures
 from lightwell.data.paired import Pair, find_pairs
-from lightwell.data.splits import lol_v1_split
+from lightwell.data.splits import held_out_photographs, lol_v1_split
 from lightwell.errors import DataError
 
 __all__ = ["ADAPTERS", "find_set"]
@@ -62,12 +63,20 @@ def _lsrw(root: Path, half: str) -> list[Pair]:
     return [pair for camera in cameras for pair in find_pairs(_folder(camera, "low"), _folder(camera, "high"))]
 
 
+def _same(root: Path, folder: str) -> list[Pair]:
+    """Good photographs that are their own targets, without those that models are judged by."""
+    held_out = set(held_out_photographs())
+    found = find_pictures(root.parent / folder)
+    return [Pair(name, path, path) for name, path in found.items() if path.stem not in held_out]
+
+
 ADAPTERS: Mapping[str, Callable[[Path, str], list[Pair]]] = {
     "lol_v1": _lol_v1,
     "lol_v2_real": _lol_v2_real,
     "lol_v2_synthetic": _lol_v2_synthetic,
     "lol_blur": _lol_blur,
     "lsrw": _lsrw,
+    "same": _same,
 }
 
 
@@ -77,7 +86,8 @@ def find_set(data: Path, name: str) -> list[Pair]:
     Args:
         data: the folder that holds the sets.
         name: ``lol_v1:train``, ``:val_seen``, ``:val_unseen`` or ``:eval15``; ``lol_v2_real``, ``lol_v2_synthetic``,
-            ``lol_blur`` or ``lsrw`` with ``:train`` or ``:test``; or a folder with ``low`` and ``high`` in it.
+            ``lol_blur`` or ``lsrw`` with ``:train`` or ``:test``; ``same:FOLDER``, good photographs that are to stay as
+            they are; or a folder with ``low`` and ``high`` in it.
 
     Raises:
         DataError: for an unknown set, and when a folder or a picture is missing.

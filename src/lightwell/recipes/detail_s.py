@@ -1,6 +1,7 @@
-"""detail-s, the detail of ``lightwell-s``: noise and shake taken out of lit pictures.
+r"""detail-s, the detail of ``lightwell-s``: noise and shake taken out of lit pictures.
 
-    lightwell degrade ~/sets/photographs -o ~/sets/shaken --pairs --copies 6 --seed 11 --shaken 0.5
+    lightwell degrade ~/sets/photographs -o ~/sets/shaken --pairs --copies 6 --seed 11 \
+        --shaken 0.5 --leave-held-out
     lightwell train detail-s --set data=~/sets
 
 Pictures are lit by their targets' own thumbnails, so small crops at full size are enough and no step is spent on light.
@@ -18,7 +19,7 @@ recipe = Recipe(
     name="detail-s",
     model="detail-s",
     task="detail",
-    pairs={"lol_v1:train": 0.5, "shaken": 0.43, "good": 0.07},
+    pairs={"lol_v1:train": 0.5, "shaken": 0.43, "same:photographs": 0.07},
     validate_every=500,
     save_every=250,
     clip=0.5,

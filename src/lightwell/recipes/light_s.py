@@ -1,6 +1,7 @@
-"""light-s, the light of the default ``lightwell-s``: LOL v1, photographs as they are and photographs darkened.
+r"""light-s, the light of the default ``lightwell-s``: LOL v1, photographs as they are and photographs darkened.
 
-    lightwell degrade ~/sets/photographs -o ~/sets/night --pairs --copies 8 --seed 1
+    lightwell degrade ~/sets/photographs -o ~/sets/night --pairs --copies 8 --seed 1 \
+        --hard 0.35 --leave-held-out
     lightwell train light-s --set data=~/sets
 
 `~/sets` holds `lol_v1` (with `our485` and `eval15`) and `photographs`: any few hundred good photographs. `night` holds
@@ -22,8 +23,8 @@ recipe = Recipe(
     name="light-s",
     model="light-s",
     task="light",
-    pairs={"lol_v1:train": 0.37, "night": 0.41, "good": 0.22},
-    steady=("night", "good"),
+    pairs={"lol_v1:train": 0.37, "night": 0.41, "same:photographs": 0.22},
+    steady=("night", "same:photographs"),
     validate_every=500,
     save_every=500,
     stages=(

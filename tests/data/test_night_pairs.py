@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from test_degrade import photograph, shots
+from typer.testing import CliRunner
+
+from lightwell.cli.app import app
+from lightwell.data.degrade import Degradation, degrade
+from lightwell.data.paired import find_pairs, load_pair
+from lightwell.data.public import find_set
+from lightwell.data.splits import held_out_photographs
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> Path:
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    noise = np.random.default_rng(0)
+    for name in ("a", "b", held_out_photographs()[0]):
+        Image.fromarray(noise.integers(0, 256, (20, 30, 3), np.uint8)).save(folder / f"{name}.png")
+    return folder
+
+
+def test_a_set_of_pairs_with_a_table(good: Path, tmp_path: Path) -> None:
+    words = ["degrade", str(good), "-o", str(tmp_path / "night"), "--pairs", "--copies", "3", "--leave-held-out"]
+    ran = CliRunner().invoke(app, [*words, "--ev", "-4", "-3", "--shaken", "1"])
+    assert ran.exit_code == 0, ran.output
+    pairs = find_pairs(tmp_path / "night" / "low", tmp_path / "night" / "high")
+    assert [pair.name for pair in pairs] == ["a_0", "a_1", "a_2", "b_0", "b_1", "b_2"]
+    low, target = load_pair(pairs[0]).chunk(2, 2)
+    assert (target.numpy() == np.asarray(Image.open(good / "a.png"))).all()
+    assert low.float().mean() < target.float().mean() / 2
+    with (tmp_path / "night" / "shots.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["name"] for row in rows] == [pair.name for pair in pairs]
+    assert all(-4 <= float(row["ev"]) <= -3 and float(row["path"]) > 0 for row in rows)
+    assert len({row["ev"] for row in rows}) == 6
+    again = CliRunner().invoke(app, words)
+    assert again.exit_code == 1
+    assert "holds something" in str(again.exception)
+
+
+def test_the_same_seed_makes_the_same_set(good: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        words = ["degrade", str(good), "-o", str(tmp_path / name), "--pairs", "--seed", "5"]
+        assert CliRunner().invoke(app, words).exit_code == 0
+    for path in (tmp_path / "one").rglob("*.*"):
+        assert path.read_bytes() == (tmp_path / "two" / path.relative_to(tmp_path / "one")).read_bytes()
+
+
+def test_photographs_that_stay_as_they_are(good: Path) -> None:
+    pairs = find_set(good.parent, "same:photographs")
+    assert [pair.name for pair in pairs] == ["a", "b"]
+    assert all(pair.low == pair.high for pair in pairs)
+
+
+def test_hard_light_deepens_shadows_and_leaves_lights() -> None:
+    """Two halves, one at a tenth of the other's light: its luminance is 0.1, so a hardness of 1 multiplies by 0.1."""
+    picture = torch.full((1, 3, 96, 192), 0.9)
+    linear = ((0.9 + 0.055) / 1.055) ** 2.4
+    dim = 1.055 * (linear / 10) ** (1 / 2.4) - 0.055
+    picture[..., :96] = dim
+    hard = degrade(picture, shots(hard=torch.ones(1)))
+    assert float(hard[0, 0, 48, 180]) == pytest.approx(0.9, abs=0.01)
+    shadow = 1.055 * (linear / 100) ** (1 / 2.4) - 0.055
+    assert float(hard[0, 0, 48, 10]) == pytest.approx(shadow, abs=0.01)
+    assert torch.equal(degrade(photograph(), shots(hard=torch.zeros(1))), degrade(photograph(), shots()))
+
+
+def test_hard_light_is_drawn_as_often_as_asked() -> None:
+    drawn = Degradation(hard_chance=0.25).sample(4000, torch.Generator().manual_seed(0)).hard
+    assert float((drawn > 0).float().mean()) == pytest.approx(0.25, abs=0.03)
+    assert float(drawn.max()) <= 1.3
