@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,10 @@ NETS = {
     "net_depth4_gray_w4": ["64x32", "37x53"],
 }
 
+Find = Callable[[str], Path]
 
-def reference_net(folder: Path, name: str) -> DarkIR:
-    path = folder / f"{name}.safetensors"
+
+def reference_net(path: Path) -> DarkIR:
     with safe_open(path, "pt") as file:
         config = json.loads(file.metadata()["config"])
     config["img_channels"] = config.pop("img_channel")
@@ -42,10 +44,9 @@ def randomise_gates(net: nn.Module) -> nn.Module:
 
 
 @pytest.mark.parametrize(("name", "size"), [(name, size) for name, sizes in NETS.items() for size in sizes])
-def test_output_and_side_agree_with_the_public_network(shared: Path, name: str, size: str) -> None:
-    folder = shared / "reference" / "darkir"
-    net = reference_net(folder, name)
-    values = np.load(folder / f"{name}_{size}.npz")
+def test_output_and_side_agree_with_the_public_network(reference: Find, name: str, size: str) -> None:
+    net = reference_net(reference(f"darkir/{name}.safetensors"))
+    values = np.load(reference(f"darkir/{name}_{size}.npz"))
     low = torch.from_numpy(values["input"]).double()
 
     with torch.inference_mode():
@@ -57,10 +58,9 @@ def test_output_and_side_agree_with_the_public_network(shared: Path, name: str, 
     np.testing.assert_allclose(restored32, values["output"], rtol=0, atol=1e-4 * np.ptp(values["output"]))
 
 
-def test_gradients_agree_with_the_public_network(shared: Path) -> None:
-    folder = shared / "reference" / "darkir"
-    net = reference_net(folder, "net_default_w8").float()
-    values = np.load(folder / "net_default_w8_29x42_grads.npz")
+def test_gradients_agree_with_the_public_network(reference: Find) -> None:
+    net = reference_net(reference("darkir/net_default_w8.safetensors")).float()
+    values = np.load(reference("darkir/net_default_w8_29x42_grads.npz"))
     low = torch.from_numpy(values["input"]).requires_grad_()
 
     restored, side = net(low, side=True)
@@ -91,10 +91,9 @@ BLOCKS = {
 
 
 @pytest.mark.parametrize("name", BLOCKS)
-def test_blocks_and_their_gradients_agree(shared: Path, name: str) -> None:
-    folder = shared / "reference" / "darkir"
-    values = np.load(folder / "blocks.npz")
-    weights = load_file(folder / "blocks.safetensors")
+def test_blocks_and_their_gradients_agree(reference: Find, name: str) -> None:
+    values = np.load(reference("darkir/blocks.npz"))
+    weights = load_file(reference("darkir/blocks.safetensors"))
     block = BLOCKS[name]()
     block.load_state_dict(
         {k.removeprefix(f"{name}."): v for k, v in weights.items() if k.startswith(f"{name}.")}, strict=True
@@ -111,10 +110,9 @@ def test_blocks_and_their_gradients_agree(shared: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("case", ["zero_input", "impulse_input"])
-def test_empty_bins_of_the_spectrum_have_phase_zero(shared: Path, case: str) -> None:
-    folder = shared / "reference" / "darkir"
-    values = np.load(folder / "blocks.npz")
-    weights = load_file(folder / "blocks.safetensors")
+def test_empty_bins_of_the_spectrum_have_phase_zero(reference: Find, case: str) -> None:
+    values = np.load(reference("darkir/blocks.npz"))
+    weights = load_file(reference("darkir/blocks.safetensors"))
     block = FreMLP(6)
     block.load_state_dict(
         {k.removeprefix("fremlp_even."): v for k, v in weights.items() if k.startswith("fremlp_even.")}
@@ -135,8 +133,8 @@ def test_presets_have_the_published_size(name: str, parameters: int) -> None:
     assert sum(p.numel() for key, p in net.named_parameters() if not key.startswith("side_out.")) == parameters
 
 
-def test_names_are_those_of_the_public_checkpoints(shared: Path) -> None:
-    lines = (shared / "reference" / "darkir" / "keys.txt").read_text().splitlines()
+def test_names_are_those_of_the_public_checkpoints(reference: Find) -> None:
+    lines = reference("darkir/keys.txt").read_text().splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith("# DarkIR-m"))
     public = {}
     for line in lines[start:]:

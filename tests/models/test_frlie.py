@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +18,18 @@ from lightwell.models.frlie import FRLIE, FRLIEConfig
 from lightwell.training.objectives import feature_restoration, reconstruction
 from lightwell.training.recipe import Batch, Nets
 
+Find = Callable[[str], Path]
 
-def narrow_net(folder: Path) -> FRLIE:
+
+def narrow_net(reference: Find) -> FRLIE:
     net = FRLIE(FRLIEConfig(width=8)).eval()
-    net.load_state_dict(load_file(folder / "weights_base8.safetensors"))
+    net.load_state_dict(load_file(reference("frlie/weights_base8.safetensors")))
     return net
 
 
-def full_net(folder: Path) -> FRLIE:
+def full_net(reference: Find) -> FRLIE:
     """The full-size reference weights are not stored but drawn; their digest is."""
-    facts = json.loads((folder / "weights_recipe.json").read_text())["full"]
+    facts = json.loads(reference("frlie/weights_recipe.json").read_text())["full"]
     net = FRLIE().eval()
     state = net.state_dict()
     noise = np.random.default_rng(facts["seed"])
@@ -62,10 +65,9 @@ def assert_close(found: Tensor, expected: np.ndarray, what: str) -> None:
 
 @pytest.mark.parametrize(("file", "build"), [("io_base8", narrow_net), ("io", full_net)])
 @pytest.mark.parametrize("tag", ["even", "odd"])
-def test_every_part_agrees_with_the_public_network(shared: Path, file: str, build: object, tag: str) -> None:
-    folder = shared / "reference" / "frlie"
-    net: FRLIE = build(folder)  # type: ignore[operator]
-    values = np.load(folder / f"{file}.npz")
+def test_every_part_agrees_with_the_public_network(reference: Find, file: str, build: object, tag: str) -> None:
+    net: FRLIE = build(reference)  # type: ignore[operator]
+    values = np.load(reference(f"frlie/{file}.npz"))
     low = torch.from_numpy(values[f"{tag}.input"])
 
     with torch.inference_mode():
@@ -101,9 +103,9 @@ def test_published_parameter_counts() -> None:
     assert counts == {"encoder": 132_224, "decoder": 130_371, "feature_processor": 2_591_872}
 
 
-def stage(folder: Path) -> tuple[FRLIE, Batch, dict[str, np.ndarray]]:
-    values = dict(np.load(folder / "train_base8.npz"))
-    net = narrow_net(folder)
+def stage(reference: Find) -> tuple[FRLIE, Batch, dict[str, np.ndarray]]:
+    values = dict(np.load(reference("frlie/train_base8.npz")))
+    net = narrow_net(reference)
     return net, Batch(torch.from_numpy(values["low"]), torch.from_numpy(values["high"])), values
 
 
@@ -118,8 +120,8 @@ def assert_gradients(net: nn.Module, values: dict[str, np.ndarray], prefix: str)
         assert_close(gradient / scale, values[key] / scale, key)
 
 
-def test_a_step_of_the_first_stage_is_the_public_one(shared: Path) -> None:
-    net, batch, values = stage(shared / "reference" / "frlie")
+def test_a_step_of_the_first_stage_is_the_public_one(reference: Find) -> None:
+    net, batch, values = stage(reference)
     net.encoder.train()
     net.decoder.train()
 
@@ -133,8 +135,8 @@ def test_a_step_of_the_first_stage_is_the_public_one(shared: Path) -> None:
     assert_gradients(net, values, "stage1.grad.")
 
 
-def test_a_step_of_the_second_stage_is_the_papers(shared: Path) -> None:
-    net, batch, values = stage(shared / "reference" / "frlie")
+def test_a_step_of_the_second_stage_is_the_papers(reference: Find) -> None:
+    net, batch, values = stage(reference)
     weights = {"l2": 100.0, "features": 0.2, "ssim": 0.5, "hue": 0.05}
 
     losses = feature_restoration(Nets(net), batch, weights)

@@ -23,7 +23,10 @@ from lightwell.models import (
 from lightwell.models.darkir import DarkIR, DarkIRConfig
 from lightwell.models.registry import register_model
 
-SMALL = ["darkir-s"]
+# Other tests register networks of their own.
+PUBLISHED = sorted(
+    build.__name__.replace("_", "-") for build in _BUILDERS.values() if build.__module__.startswith("lightwell.models")
+)
 
 
 def test_listing_takes_wildcards() -> None:
@@ -72,7 +75,7 @@ def test_pretrained_takes_a_file_and_a_runs_folder(tmp_path: Path) -> None:
 OWN = """
 from dataclasses import dataclass
 from torch import nn
-from lightwell.models.registry import register_model, register_network
+from lightwell.models.registry import _BUILDERS, register_model, register_network
 
 @dataclass(frozen=True)
 class OwnConfig:
@@ -119,17 +122,28 @@ def test_weights_that_do_not_ship_are_named() -> None:
         create_model("darkir-xxl", pretrained=True)
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", PUBLISHED)
 @pytest.mark.parametrize("size", [(17, 30), (16, 24)])
 def test_any_size_comes_back_and_gradients_reach_the_input(name: str, size: tuple[int, int]) -> None:
-    low = torch.rand(1, 3, *size, requires_grad=True)
+    net = create_model(name)
+    low = torch.rand(1, getattr(net, "channels", 3), *size, requires_grad=True)
 
-    restored = create_model(name)(low)
+    restored = net(low)
     restored.mean().backward()
 
-    assert restored.shape == low.shape
+    assert restored.shape == (1, 3, *size)
     assert low.grad is not None
     assert low.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_every_network_survives_a_file(name: str, tmp_path: Path) -> None:
+    net = create_model(name)
+    save_weights(net, tmp_path / "net.safetensors")
+    loaded = load_weights(tmp_path / "net.safetensors")
+    assert type(loaded) is type(net)
+    assert loaded.config == net.config
+    assert all(torch.equal(value, loaded.state_dict()[key]) for key, value in net.state_dict().items())
 
 
 def test_weights_and_structure_survive_a_file(tmp_path: Path) -> None:
