@@ -25,7 +25,9 @@ from lightwell.models.registry import register_model
 
 # Other tests register networks of their own.
 PUBLISHED = sorted(
-    build.__name__.replace("_", "-") for build in _BUILDERS.values() if build.__module__.startswith("lightwell.models")
+    build.__name__.replace("_", "-")
+    for build in registry._BUILDERS.values()
+    if build.__module__.startswith("lightwell.models")
 )
 
 
