@@ -34,8 +34,8 @@ _ALIKE, _CLOSE = 0.5, 0.15
 class SteadyLight:
     """Smooths the guides of a film's frames, given one after the other.
 
-    A lamp that is switched on is followed within half a second, since the dark frame shows it; at a cut the light starts
-    anew.
+    A lamp that is switched on is followed within half a second, since the dark frame shows it; at a cut the light
+    starts anew.
     """
 
     def __init__(self) -> None:
@@ -92,7 +92,7 @@ def _cells(field: Floats, most: int) -> Floats:
 def _contrast(before: Floats) -> Floats:
     """How much brighter each cell is than those around it, in stops: what a lamp changes little."""
     light = np.log2(_cells(before, _CUT_CELLS).mean(2, keepdims=True) + _LEVEL).astype(np.float32)
-    return light - _blurred(light)
+    return np.asarray(light - _blurred(light), np.float32)
 
 
 def _blurred(field: Floats) -> Floats:

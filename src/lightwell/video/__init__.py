@@ -11,6 +11,6 @@ try:
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError("films need PyAV: pip install 'lightwell[video]'", name=error.name) from error
 
-from lightwell.video.restoring import Restored, restore_still, restore_video
+from lightwell.video.restoring import Progress, Restored, restore_still, restore_video
 
-__all__ = ["Restored", "restore_still", "restore_video"]
+__all__ = ["Progress", "Restored", "restore_still", "restore_video"]

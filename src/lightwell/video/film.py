@@ -77,7 +77,9 @@ class Film:
         except Exception as error:
             self._file.close()
             if isinstance(error, av.FFmpegError | ValueError):
-                raise VideoError(f"is not a film that can be read, or is cut short or damaged ({_line(error)})") from error
+                raise VideoError(
+                    f"is not a film that can be read, or is cut short or damaged ({_line(error)})"
+                ) from error
             raise
         try:
             self.stream = self._pictures()
@@ -219,7 +221,9 @@ class Film:
         if self._last is not None and size != self._size:
             old, new = ("x".join(map(str, pair)) for pair in (self._size, size))
             at = float(self.time(frame) - self.zero)
-            raise VideoError(f"its size changes from {old} to {new} at {at:.2f} s: restore what is before and after apart")
+            raise VideoError(
+                f"its size changes from {old} to {new} at {at:.2f} s: restore what is before and after apart"
+            )
         self._size, self._last = size, frame.pts
         return frame
 

@@ -1,12 +1,12 @@
 """A film's frames as upright arrays, and back, with depth, range, matrix and transfer curve as the film has them.
 
-libswscale converts, to 16 bits a sample whatever the film's depth. Primaries stay the film's own: what a network does to
-light and noise depends little on them, and a conversion would clip what sRGB does not hold.
+libswscale converts, to 16 bits a sample whatever the film's depth. Primaries stay the film's own: what a network does
+to light and noise depends little on them, and a conversion would clip what sRGB does not hold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -134,7 +134,8 @@ def depth_of(frame: VideoFrame) -> int:
 
 def display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
     """The nine numbers by which a player turns the picture."""
-    for data in frame.side_data:
+    side_data: Iterable[Any] = frame.side_data  # a mapping that goes over its values
+    for data in side_data:
         if data.type.name == "DISPLAYMATRIX":
             return tuple(int(number) for number in np.frombuffer(bytes(data), np.int32, 9))
     return None
@@ -162,8 +163,8 @@ def _range(frame: VideoFrame) -> int:
 def _curve(transfer: int) -> tuple[Samples, Samples] | None:
     """Tables of 16 bits from a curve of high dynamic range to sRGB's, and back; None for all other curves.
 
-    The white of paper, which is 203 cd/m2 by ITU-R BT.2408, comes to lie at about three quarters, and what is brighter is
-    rolled off: ``g x / (1 + (g - 1) x)`` for linear light ``x``, which has an inverse.
+    The white of paper, which is 203 cd/m2 by ITU-R BT.2408, comes to lie at about three quarters, and what is brighter
+    is rolled off: ``g x / (1 + (g - 1) x)`` for linear light ``x``, which has an inverse.
     """
     inverse: Callable[[NDArray[np.float64]], NDArray[np.float64]]
     forward: Callable[[NDArray[np.float64]], NDArray[np.float64]]

@@ -18,7 +18,7 @@ from lightwell.errors import VideoError
 from lightwell.files import whole_file
 from lightwell.picture import Picture
 from lightwell.restoring.controls import Controls
-from lightwell.restoring.grids import reduce_area
+from lightwell.restoring.grids import Floats, reduce_area
 from lightwell.restoring.restorer import Restorer
 from lightwell.restoring.sequence import SteadyLight
 from lightwell.restoring.strategies import Guide
@@ -215,8 +215,12 @@ def _guide(restorer: Restorer, pixels: NDArray[np.uint16]) -> Guide:
     size = pixels.shape[0], pixels.shape[1]
     scale = min(1.0, _GLANCE / max(size))
     small = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
-    before = reduce_area(lambda rows, columns: pixels[rows, columns] / np.float32(65535), size, small)
-    return Guide(size, before, restorer(np.clip(before, 0, 1)))
+
+    def load(rows: slice, columns: slice) -> Floats:
+        return pixels[rows, columns].astype(np.float32) / np.float32(65535)
+
+    before = np.clip(reduce_area(load, size, small), 0, 1)
+    return Guide(size, before, restorer(before))
 
 
 def _notes(film: Film, look: Look) -> list[str]:

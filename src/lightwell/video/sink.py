@@ -13,10 +13,11 @@ from typing import IO, Any
 import av
 from av import Packet, VideoFrame
 from av.codec.codec import UnknownCodecError
-from av.codec.context import Flags
+from av.codec.context import CodecContext, Flags
 from av.container import OutputContainer
 from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
 
 from lightwell.errors import VideoError
 from lightwell.video.film import Film
@@ -146,7 +147,8 @@ def _pixel_formats(encoder: str | None, format: str) -> list[str]:
 
 
 def _opens(encoder: Encoder, film: Film) -> bool:
-    context = VideoCodecContext.create(encoder.name, "w")
+    context = CodecContext.create(encoder.name, "w")
+    assert isinstance(context, VideoCodecContext)
     try:
         encoder.set(context, film)
         context.open()
@@ -189,7 +191,7 @@ class Sink:
 
     def __init__(self, stream: IO[bytes], film: Film, encoder: Encoder, format: str, shift: Fraction) -> None:
         self.notes: list[str] = [encoder.note] if encoder.note else []
-        self._shift = shift
+        self._shift, self._unit = shift, film.time_base
         options = {}
         if format in ("mp4", "mov"):
             # A film's start is kept in units of the movie's clock, thousandths unless told.
@@ -199,9 +201,9 @@ class Sink:
         self._container: OutputContainer = av.open(stream, "w", format=format, options=options)
         try:
             self._container.metadata.update(_kept(film.container.metadata, _OF_THE_FILE))
-            self._pictures = self._container.add_stream(encoder.name, rate=film.rate.limit_denominator(100_000))
-            context = self._pictures.codec_context
-            assert isinstance(context, VideoCodecContext)
+            pictures = self._container.add_stream(encoder.name, rate=film.rate.limit_denominator(100_000))
+            assert isinstance(pictures, VideoStream)
+            self._pictures, context = pictures, pictures.codec_context
             encoder.set(context, film)
             if encoder.codec == "hevc" and format in ("mp4", "mov"):
                 context.codec_tag = "hvc1"  # without which Apple's players refuse it
@@ -223,7 +225,8 @@ class Sink:
         return self._others.keys()
 
     def frame(self, frame: VideoFrame) -> None:
-        frame.pts = (frame.pts or 0) - round(self._shift / frame.time_base)
+        """The next frame."""
+        frame.pts = (frame.pts or 0) - round(self._shift / self._unit)
         self._container.mux(self._pictures.encode(frame))
 
     def packet(self, packet: Packet[Any]) -> None:
