@@ -174,7 +174,7 @@ def _settings(codec: str, quality: int, film: Film) -> tuple[dict[str, str], int
     if codec == "prores":
         profile = getattr(film.stream.codec_context, "profile", None)
         names = {"Proxy": "0", "LT": "1", "Standard": "2", "HQ": "3", "4444": "4", "XQ": "5"}
-        return {"profile": names.get(str(profile), "3")}, 1 + min(30, loss // 10)
+        return {"profile": names.get(str(profile), "3")}, None  # which fixes the quality
     return {}, None
 
 
@@ -196,7 +196,7 @@ class Sink:
         if format in ("mp4", "mov"):
             # A film's start is kept in units of the movie's clock, thousandths unless told.
             options["movie_timescale"] = str(_clock(film.time_base))
-            if any(key.startswith("com.") for key in film.container.metadata):
+            if any(key.lower().startswith("com.") for key in film.container.metadata):
                 options["movflags"] = "use_metadata_tags"
         self._container: OutputContainer = av.open(stream, "w", format=format, options=options)
         try:
