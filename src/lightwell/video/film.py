@@ -25,6 +25,8 @@ _READ = (
     "3dostr,asf,avi,av1,dv,flv,gif,h264,hevc,ivf,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mpeg,mpegts,mpegvideo,mxf,nut,ogg,"
     "wav,yuv4mpegpipe"
 )
+# What a damaged file makes PyAV raise: it seeks to where nothing is, and holds numbers that are none.
+_BROKEN = av.FFmpegError, OSError, ValueError, OverflowError
 _MOST_PIXELS = 1 << 26
 # What a film may lack at its end without being taken for cut short, in seconds.
 _TOLERANCE = 0.25
@@ -76,7 +78,7 @@ class Film:
             )
         except Exception as error:
             self._file.close()
-            if isinstance(error, av.FFmpegError | ValueError):
+            if isinstance(error, _BROKEN):
                 raise VideoError(
                     f"is not a film that can be read, or is cut short or damaged ({_line(error)})"
                 ) from error
@@ -159,7 +161,7 @@ class Film:
         """
         start, stop = self._bounds(span)
         if span.start > 0:
-            with contextlib.suppress(av.FFmpegError):
+            with contextlib.suppress(*_BROKEN):
                 self.container.seek(int(start / self.time_base), stream=self.stream)
         going = True
         for packet in self._packets([self.stream, *others]):
@@ -192,7 +194,7 @@ class Film:
                 packet = next(packets)
             except StopIteration:
                 return
-            except av.FFmpegError as error:
+            except _BROKEN as error:
                 self.breaks_off = f"it cannot be read to its end ({_line(error)})"
                 yield None
                 return
@@ -203,7 +205,7 @@ class Film:
     def _frames(self, packet: Packet[Any] | None) -> Iterator[VideoFrame]:
         try:
             frames = self.stream.decode(packet)
-        except av.FFmpegError:
+        except _BROKEN:
             self.damaged += 1
             return
         for frame in frames:

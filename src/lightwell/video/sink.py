@@ -249,7 +249,7 @@ class Sink:
     def _along(self, film: Film, format: str) -> Iterator[tuple[int, Stream]]:
         for stream in film.others:
             if not _fits(stream, format):
-                kind = stream.codec_context.name if stream.codec_context else str(stream.name or stream.codec_tag)
+                kind = stream.codec_context.name if stream.codec_context else getattr(stream, "name", None) or "unknown"
                 self.notes.append(f"a {format} file holds no {stream.type} stream of the kind {kind}: it is left out")
                 continue
             new = self._container.add_stream_from_template(stream, opaque=True)
