@@ -8,8 +8,8 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-
 from films import Array, dark, frames, make, packets, planes, scene, times
+
 from lightwell.video import restore_still, restore_video
 
 UNEVEN = (0, 20, 50, 53, 100, 333, 334, 400)

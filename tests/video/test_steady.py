@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from films import Array, frames, make, scene
+
 from lightwell import Restorer
 from lightwell.restoring.strategies import GuidedTiles, LightThenDetail
 from lightwell.video import restore_video

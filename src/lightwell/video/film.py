@@ -66,7 +66,7 @@ class Film:
             self._file = path.open("rb")
         except OSError as error:
             reason = "there is no such file" if isinstance(error, FileNotFoundError) else error.strerror or str(error)
-            raise VideoError(reason) from error
+            raise VideoError(f"{path}: {reason}") from error
         try:
             # As a stream, so that a name never is an address; and what is read may name no other file.
             self.container: InputContainer = av.open(
@@ -80,7 +80,7 @@ class Film:
             self._file.close()
             if isinstance(error, _BROKEN):
                 raise VideoError(
-                    f"is not a film that can be read, or is cut short or damaged ({_line(error)})"
+                    f"{path} is not a film that can be read, or is cut short or damaged ({_line(error)})"
                 ) from error
             raise
         try:
@@ -112,13 +112,17 @@ class Film:
             if stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails):
                 continue
             if stream.codec_context is None:
-                raise VideoError("its pictures are coded in a way that cannot be read")
+                raise VideoError(f"{self.path}: its pictures are coded in a way that cannot be read")
             width, height = stream.codec_context.width, stream.codec_context.height
             if width * height > _MOST_PIXELS:
-                raise VideoError(f"{width}x{height} is too large: {_MOST_PIXELS / 1e6:.0f} million pixels are taken")
+                raise VideoError(
+                    f"{self.path}: {width}x{height} is too large: {_MOST_PIXELS / 1e6:.0f} million pixels are taken"
+                )
             stream.thread_type = "AUTO"
             return stream
-        raise VideoError("has no pictures" + (": it is sound alone" if self.container.streams.audio else ""))
+        raise VideoError(
+            f"{self.path} has no pictures" + (": it is sound alone" if self.container.streams.audio else "")
+        )
 
     @property
     def others(self) -> list[Stream]:
@@ -178,7 +182,7 @@ class Film:
             if not going and not others:
                 break
         if self._last is None:
-            raise VideoError("none of its frames can be read: it is cut short or damaged")
+            raise VideoError(f"{self.path}: none of its frames can be read: it is cut short or damaged")
         if going and self.breaks_off is None:
             self._see_end()
 
@@ -224,7 +228,7 @@ class Film:
             old, new = ("x".join(map(str, pair)) for pair in (self._size, size))
             at = float(self.time(frame) - self.zero)
             raise VideoError(
-                f"its size changes from {old} to {new} at {at:.2f} s: restore what is before and after apart"
+                f"{self.path}: its size changes from {old} to {new} at {at:.2f} s: restore what is before and after apart"
             )
         self._size, self._last = size, frame.pts
         return frame

@@ -173,7 +173,7 @@ def _first_frame(path: Path, span: Span) -> VideoFrame:
         for part in film.parts(span, []):
             assert isinstance(part, VideoFrame)
             return part
-    raise VideoError(f"has no frame after {span.start:g} s")
+    raise VideoError(f"{path} has no frame after {span.start:g} s")
 
 
 def _restore(
