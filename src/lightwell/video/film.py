@@ -227,9 +227,8 @@ class Film:
         if self._last is not None and size != self._size:
             old, new = ("x".join(map(str, pair)) for pair in (self._size, size))
             at = float(self.time(frame) - self.zero)
-            raise VideoError(
-                f"{self.path}: its size changes from {old} to {new} at {at:.2f} s: restore what is before and after apart"
-            )
+            change = f"from {old} to {new} at {at:.2f} s"
+            raise VideoError(f"{self.path}: its size changes {change}: restore what is before and after apart")
         self._size, self._last = size, frame.pts
         return frame
 

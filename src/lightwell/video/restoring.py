@@ -186,6 +186,7 @@ def _restore(
     progress: Progress | None,
 ) -> int:
     light = SteadyLight()
+    as_it_is = controls.strength == 0 and not controls.tones
     frames = 0
     start = film.zero + Fraction(span.start)
     seconds = film.seconds if span.stop is None else Fraction(span.stop)
@@ -197,7 +198,7 @@ def _restore(
             continue
         samples = look.read(part)
         pixels = samples[..., :3]
-        guide = light(_guide(restorer, pixels), float(film.time(part)))
+        guide = None if as_it_is else light(_guide(restorer, pixels), float(film.time(part)))
         restored = restorer(pixels, guide=guide, **asdict(controls))
         end = film.time(part) + (part.duration or 0) * film.time_base
         sink.frame(look.write(np.concatenate((restored, samples[..., 3:]), axis=2), part))
