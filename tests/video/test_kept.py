@@ -23,6 +23,14 @@ def test_each_frame_keeps_its_time_where_the_rate_varies(tmp_path: Path, identit
     assert times(tmp_path / name) == [Fraction(time, 600) for time in UNEVEN]
 
 
+def test_avi_which_knows_no_times_keeps_the_order(tmp_path: Path, identity: Path) -> None:
+    film = make(tmp_path / "old.mp4", sound=False)
+    restore_video(film.path, tmp_path / "new.avi", model=identity)
+    assert times(tmp_path / "new.avi") == times(film.path)
+    restore_video(tmp_path / "new.avi", tmp_path / "newer.avi", model=identity)
+    assert times(tmp_path / "newer.avi") == times(film.path)
+
+
 def test_the_last_frame_is_shown_as_long(tmp_path: Path, identity: Path) -> None:
     film = make(tmp_path / "old.mp4")
     restore_video(film.path, tmp_path / "new.mp4", model=identity)

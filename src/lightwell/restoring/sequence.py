@@ -1,8 +1,9 @@
 """The light of a film over time: steady while the scene is, let go at a cut.
 
 A network that finds the light of one frame at a time finds it a little differently each time, which is seen as flicker.
-So the gain of each cell of the guide, in stops, follows an exponential mean of what was found before. That is all that
-one frame knows of another: no pixels are mixed, so nothing smears.
+So the gain of each cell of the guide, in stops, follows an exponential mean of what was found before: slowly what all
+cells have in common, which the eye sees flicker most, and faster what sets a cell apart from the others, which moves as
+the camera does. That is all that one frame knows of another: no pixels are mixed, so nothing smears.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ _CELLS = 48
 _CUT_CELLS = 16
 _LEVEL = 1 / 255
 
-# Seconds after which 63 % of a change has come: while nothing happens, and after one that is surely none of noise.
-_STEADY, _CHANGED = 2.0, 0.04
+# Seconds after which 63 % of a change has come: of all cells and of one, while nothing happens, and of either where
+# something surely does.
+_ALL, _ONE, _CHANGED = 2.0, 0.15, 0.04
 # What is surely none of noise, in stops: a change of the dark cell, and one of the gain that the network finds for it.
 _SEEN, _FOUND = 0.2, 1.0
 
@@ -63,20 +65,31 @@ class SteadyLight:
             self._frames, self._seen, self._gain = 1, seen, found
         else:
             self._frames += 1
-            share = self._share(seen, found, seconds - self._seconds)
-            self._seen = self._seen + share * (seen - self._seen)
-            self._gain = self._gain + share * (found - self._gain)
+            elapsed = max(seconds - self._seconds, 0.0)
+            changed = self._changed(seen, found)
+            self._seen = self._seen + self._share(elapsed, _ALL, changed) * (seen - self._seen)
+            news = found - self._gain
+            common = news.mean((0, 1), keepdims=True)
+            self._gain = (
+                self._gain
+                + self._share(elapsed, _ALL, changed.mean((0, 1), keepdims=True)) * common
+                + self._share(elapsed, _ONE, changed) * (news - common)
+            )
         self._seconds, self._contrast = seconds, contrast
         rows, columns = guide.after.shape[:2]
         change = enlarge(self._gain - found, Box(0, rows, 0, columns), (rows, columns))
         brighter = (guide.after + _LEVEL) * np.exp2(change) - _LEVEL
         return Guide(guide.size, guide.before, np.clip(brighter, 0, 1).astype(np.float32))
 
-    def _share(self, seen: Floats, found: Floats, elapsed: float) -> Floats:
-        """How far each cell goes to what is found now, ``(rows, columns, C)`` in [0, 1]."""
-        changed = np.clip(np.abs(_blurred(seen - self._seen)) / _SEEN, 0, 1) ** 2
-        changed = changed + np.clip(np.abs(_blurred(found - self._gain)) / _FOUND, 0, 1) ** 2
-        share = 1 - np.exp(-max(elapsed, 0.0) * (1 / _STEADY + changed / _CHANGED))
+    def _changed(self, seen: Floats, found: Floats) -> Floats:
+        """Where something surely happens: ``(rows, columns, C)``, 0 to 2."""
+        dark = np.clip(np.abs(_blurred(seen - self._seen)) / _SEEN, 0, 1) ** 2
+        light = np.clip(np.abs(_blurred(found - self._gain)) / _FOUND, 0, 1) ** 2
+        return np.asarray(dark + light, np.float32)
+
+    def _share(self, elapsed: float, steady: float, changed: Floats) -> Floats:
+        """How far to go to what is found now, in [0, 1]."""
+        share = 1 - np.exp(-elapsed * (1 / steady + changed / _CHANGED))
         # The plain mean at first: one frame is no better known than the next.
         return np.asarray(np.maximum(share, 1 / self._frames), np.float32)
 

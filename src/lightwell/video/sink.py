@@ -73,6 +73,7 @@ class Encoder:
         look: of the film's frames, with the pixel format that the encoder takes.
         options: of the encoder.
         scale: the quantiser's scale, for encoders that go by it.
+        reorders: whether the file format holds frames that are decoded in another order than shown.
         note: what differs from the film, in words.
     """
 
@@ -81,6 +82,7 @@ class Encoder:
     look: Look
     options: Mapping[str, str]
     scale: int | None
+    reorders: bool
     note: str | None
 
     def set(self, context: VideoCodecContext, film: Film) -> None:
@@ -94,6 +96,8 @@ class Encoder:
         if aspect:
             context.sample_aspect_ratio = aspect
         context.flags |= Flags.frame_duration
+        if not self.reorders:
+            context.max_b_frames = 0
         if self.scale is not None:
             context.qscale, context.global_quality = True, self.scale * _LAMBDA
         context.options = dict(self.options)
@@ -122,7 +126,7 @@ def choose_encoder(film: Film, first: VideoFrame, format: str, quality: int) -> 
         options, scale = _settings(codec, quality, film)
         notes = [] if codec == own else [f"written as {codec}: {own} cannot be written here"]
         notes += [] if look.deep else [f"written as {look.written}, which is less deep than {look.format}"]
-        encoder = Encoder(codec, name, look, options, scale, "; ".join(notes) or None)
+        encoder = Encoder(codec, name, look, options, scale, format != "avi", "; ".join(notes) or None)
         if not _opens(encoder, film):
             continue
         if look.deep:
