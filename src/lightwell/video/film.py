@@ -25,6 +25,8 @@ _READ = (
     "3dostr,asf,avi,av1,dv,flv,gif,h264,hevc,ivf,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mpeg,mpegts,mpegvideo,mxf,nut,ogg,"
     "wav,yuv4mpegpipe"
 )
+# How far the streams of a file run apart at most, in seconds.
+_APART = 10
 # What a damaged file makes PyAV raise: it seeks to where nothing is, and holds numbers that are none.
 _BROKEN = av.FFmpegError, OSError, ValueError, OverflowError
 _MOST_PIXELS = 1 << 26
@@ -173,6 +175,8 @@ class Film:
                 if packet.dts is not None and _within(packet, start, stop, span):
                     yield packet
                 continue
+            if not going and stop is not None and _time(packet) > stop + _APART:
+                break
             for frame in self._frames(packet) if going else ():
                 if stop is not None and self.time(frame) >= stop:
                     going = False
@@ -241,8 +245,14 @@ class Film:
             self.breaks_off = f"it ends after {held:.1f} of {whole:.1f} s: it is cut short"
 
 
+def _time(packet: Packet[Any] | None) -> Fraction:
+    if packet is None:
+        return Fraction(0)
+    return (packet.pts if packet.pts is not None else packet.dts or 0) * packet.time_base
+
+
 def _within(packet: Packet[Any], start: Fraction, stop: Fraction | None, span: Span) -> bool:
-    at = (packet.pts if packet.pts is not None else packet.dts or 0) * packet.time_base
+    at = _time(packet)
     return (span.start == 0 or at >= start) and (stop is None or at < stop)
 
 
