@@ -11,6 +11,7 @@ __all__ = [
     "PlanError",
     "RecipeError",
     "TrainingError",
+    "VideoError",
     "WeightsError",
 ]
 
@@ -59,3 +60,7 @@ class RecipeError(LightwellError):
 
 class TrainingError(LightwellError):
     """Training cannot go on."""
+
+
+class VideoError(LightwellError):
+    """A file is not a film that can be read, or a film cannot be written."""

@@ -18,7 +18,7 @@ from typing import Annotated
 import typer
 
 import lightwell
-from lightwell.cli import degrade, detect_eval, doctor, evaluate, export, importing, models, restore, runs, train
+from lightwell.cli import degrade, detect_eval, doctor, evaluate, export, importing, models, restore, runs, train, video
 from lightwell.cli.console import worded
 from lightwell.cli.options import flag
 from lightwell.errors import LightwellError
@@ -42,6 +42,7 @@ def _add(name: str, function: Callable[..., None], short_help: str) -> None:
 
 
 _add("restore", restore.restore, "Restore dark photographs.")
+_add("video", video.video, "Restore a dark film.")
 _add("models", models.models, "List the shipped models, or print the card of one.")
 _add("doctor", doctor.doctor, "Say what is installed, what will run, and whether it computes the same.")
 _add("degrade", degrade.degrade, "Make dark, noisy, blurred copies of good photographs.")
@@ -54,6 +55,7 @@ _add("import", importing.import_checkpoint, "Bring a public checkpoint into our 
 
 # The extra that brings a module which the plain installation lacks.
 _EXTRAS = {
+    "av": "video",
     "torch": "train",
     "onnx": "train",
     "onnxscript": "train",
