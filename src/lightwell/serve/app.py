@@ -32,11 +32,10 @@ from lightwell.serve.work import Models, Wanted, format_named, restoring
 __all__ = ["Service"]
 
 _PAGE = Path(__file__).parent / "page"
+_MEDIA = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 _FILES = {
-    "/": ("index.html", "text/html; charset=utf-8"),
-    "/app.js": ("app.js", "text/javascript; charset=utf-8"),
-    "/style.css": ("style.css", "text/css; charset=utf-8"),
-    "/icon.svg": ("icon.svg", "image/svg+xml"),
+    "/": "index.html",
+    **{f"/{name}": name for name in ("app.js", "service.js", "viewer.js", "zip.js", "style.css", "icon.svg")},
 }
 _SLICE = 256 << 10
 _PICTURE_IN: dict[str, Any] = {
@@ -264,6 +263,8 @@ class Service:
             if not result.done():
                 return None
             return result.result()
+        except Exception as error:  # what is unforeseen has been logged by the pool
+            raise problem_of(error) from error
         finally:
             if not result.done():
                 self.pool.cancel(task)
@@ -308,8 +309,8 @@ async def _gone(request: Request) -> None:
 
 def _file(path: str) -> Callable[[Request], Awaitable[Response]]:
     """A route of one of the page's files, which are read once."""
-    name, media = _FILES[path]
-    content = (_PAGE / name).read_bytes()
+    source = _PAGE / _FILES[path]
+    content, media = source.read_bytes(), _MEDIA[source.suffix]
     headers = {"ETag": f'"{hashlib.sha256(content).hexdigest()[:16]}"', "Cache-Control": "no-cache"}
 
     async def answer(request: Request) -> Response:
