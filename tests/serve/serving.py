@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from starlette.testclient import TestClient
 
 from graphs import save
 from lightwell.serve.app import Service
+from lightwell.serve.pool import Made, Task
 
 Serve = Callable[..., Service]
 
@@ -67,3 +69,23 @@ def encoded(image: Image.Image, format: str = "PNG", **options: object) -> bytes
     stream = io.BytesIO()
     image.save(stream, format, **options)
     return stream.getvalue()
+
+
+def blocked(service: Service) -> threading.Event:
+    """Keeps a worker busy until the event is set."""
+    started, release = blocking(service)
+    assert started.wait(30)
+    return release
+
+
+def blocking(service: Service, *, urgent: bool = False) -> tuple[threading.Event, threading.Event]:
+    """Puts work into the queue that sets the first event when it starts and ends when the second is set."""
+    started, release = threading.Event(), threading.Event()
+
+    def work(_: object) -> Made:
+        started.set()
+        assert release.wait(60)
+        return Made(b"", "image/png", (), (1, 1), "none")
+
+    service.pool.submit(Task(work, urgent=urgent))
+    return started, release

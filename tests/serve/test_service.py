@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageCms
-from serving import Serve, browser, dark, encoded
+from serving import Serve, blocked, browser, dark, encoded
 from starlette.testclient import TestClient
 
 from graphs import save
@@ -37,20 +37,6 @@ def refusal(response: object) -> dict[str, object]:
     assert re.fullmatch(r"[^\n]{5,400}\.", problem["detail"])
     assert "Traceback" not in response.text
     return problem
-
-
-def blocked(service: object) -> threading.Event:
-    """Keeps the one worker busy until the event is set."""
-    started, release = threading.Event(), threading.Event()
-
-    def work(_: object) -> Made:
-        started.set()
-        assert release.wait(30)
-        return Made(b"", "image/png", (), (1, 1), "none")
-
-    service.pool.submit(Task(work))
-    assert started.wait(30)
-    return release
 
 
 # Restoring

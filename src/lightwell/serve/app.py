@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, Query
 from fastapi.exceptions import RequestValidationError
+from fastapi.telemetry import TelemetryConfig
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -38,6 +39,14 @@ _FILES = {
     **{f"/{name}": name for name in ("app.js", "service.js", "viewer.js", "zip.js", "style.css", "icon.svg")},
 }
 _SLICE = 256 << 10
+# FastAPI would send traces to wherever the environment's OTEL_... variables say; nothing leaves this machine.
+_SILENT: TelemetryConfig = {
+    "auto_configure": False,
+    "logs": False,
+    "metrics": False,
+    "operation_spans": False,
+    "tracing": False,
+}
 _PICTURE_IN: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -137,6 +146,7 @@ class Service:
             docs_url=None,  # those pages load their scripts from elsewhere
             redoc_url=None,
             lifespan=self._lifespan,
+            telemetry=_SILENT,
         )
         app.add_exception_handler(Problem, _answer_problem)
         app.add_exception_handler(HTTPException, _answer_http)

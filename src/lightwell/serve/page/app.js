@@ -27,6 +27,7 @@ class Photo {
     this.settings = { ...PLAIN, ...(current?.settings ?? {}) };
     this.state = 'waiting';
     this.progress = 0;
+    this.queued = false;  // whether the service has not begun with it
     this.before = null;  // address of what it was
     this.small = null;  // a reduced copy, for previews
     this.lit = null;  // address of the preview
@@ -201,6 +202,7 @@ async function run(photo) {
   try {
     const progress = (content) => {
       photo.progress = content.progress;
+      photo.queued = content.state === 'waiting';
       show(photo);
     };
     const done = await runJob(photo.file, photo.asked, { signal: mine.signal, progress });
@@ -341,15 +343,15 @@ function draw(photo) {
 
 function about(photo) {
   const size = photo.width ? `${photo.width} × ${photo.height}` : '';
+  const running = photo.after && photo.model?.stages ? 'Taking out the noise' : 'Restoring';
   const words = {
     waiting: photo.ready ? 'Waiting' : 'Opening',
-    running: photo.after ? 'Taking out the noise' : 'Restoring',
+    running: photo.queued ? 'Waiting for its turn' : running,
     done: photo.made ? `Restored in ${seconds(photo.made.seconds)}` : '',
     failed: 'Not restored',
     cancelled: 'Cancelled',
   }[photo.state];
-  const stages = photo.model?.stages || photo.state !== 'running';
-  return [photo.name, size, stages ? words : 'Restoring'].filter(Boolean).join('  ·  ');
+  return [photo.name, size, words].filter(Boolean).join('  ·  ');
 }
 
 function seconds(value) {

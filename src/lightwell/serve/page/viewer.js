@@ -93,6 +93,7 @@ export class Viewer {
     const style = this.stage.style;
     style.setProperty('--width', `${this.size.width}px`);
     style.setProperty('--height', `${this.size.height}px`);
+    style.setProperty('--ratio', this.size.height / this.size.width);
     style.setProperty('--scale', scale);
     style.setProperty('--x', `${x}px`);
     style.setProperty('--y', `${y}px`);
@@ -191,8 +192,8 @@ export class Viewer {
 
 function set(image, address, words) {
   image.alt = address ? words : '';
+  image.hidden = !address;
   if (image.getAttribute('src') === address) return;
   if (address) image.src = address;
   else image.removeAttribute('src');
-  image.hidden = !address;
 }
