@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import shutil
 import socket
@@ -170,7 +171,12 @@ def test_the_sliders_change_the_result(tab: Open, card: Path, tmp_path: Path) ->
     done(page)
     wanted = by_command(source, card, "--brightness", "1", "--warmth", "1")
     np.testing.assert_array_equal(pixels(saved(page, "#save", tmp_path)), wanted)
+    page.get_by_label("Denoise").fill("0.5")
+    expect(page.locator("#save")).to_have_attribute("aria-disabled", "true")
+    expect(page.locator("#kind")).to_have_text("Restored")
+    done(page)
     page.get_by_role("button", name="Reset").click()
+    expect(page.locator("#save")).to_have_attribute("aria-disabled", "true")
     done(page)
     np.testing.assert_array_equal(pixels(saved(page, "#save", tmp_path)), by_command(source, card))
 
@@ -228,6 +234,47 @@ def test_before_and_after_by_keyboard_and_mouse(tab: Open, tmp_path: Path) -> No
     page.mouse.up()
     assert int(divider.input_value()) > 80
     assert divider.get_attribute("aria-valuetext").endswith("% before")
+
+
+def test_before_and_after_by_touch(tab: Open, tmp_path: Path) -> None:
+    page = tab(viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True)
+    page.set_input_files("#files", photo(tmp_path, "night.png"))
+    done(page)
+    box = page.locator("#stage").bounding_box()
+    down = box["y"] + box["height"] / 2
+    fingers = page.context.new_cdp_session(page)
+    for kind, share in (("touchStart", 0.5), ("touchMove", 0.4), ("touchMove", 0.2), ("touchEnd", None)):
+        points = [] if share is None else [{"x": box["x"] + share * box["width"], "y": down}]
+        fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    assert int(page.locator("#divider").input_value()) == pytest.approx(20, abs=2)
+
+
+def test_a_photo_is_pasted(tab: Open, card: Path, tmp_path: Path) -> None:
+    source = photo(tmp_path, "image.png")
+    page = tab()
+    page.evaluate(
+        """(text) => {
+            const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+            const clipboardData = new DataTransfer();
+            clipboardData.items.add(new File([bytes], 'image.png', { type: 'image/png' }));
+            document.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true }));
+        }""",
+        base64.b64encode(source.read_bytes()).decode(),
+    )
+    done(page)
+    np.testing.assert_array_equal(pixels(saved(page, "#save", tmp_path)), by_command(source, card))
+
+
+def test_a_page_that_goes_away_ends_its_work(tab: Open, serve: Serve, tmp_path: Path) -> None:
+    service = serve()
+    release = blocked(service)
+    page = tab(service)
+    page.set_input_files("#files", photo(tmp_path, "night.png"))
+    expect(page.locator("#about")).to_contain_text("Waiting for its turn", timeout=PATIENCE)
+    assert service.pool.waiting == 2
+    page.goto("about:blank")
+    until(lambda: service.pool.waiting == 0)
+    release.set()
 
 
 def test_zoom_to_pixels(tab: Open, tmp_path: Path) -> None:

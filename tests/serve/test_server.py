@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -12,9 +13,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from serving import dark, encoded
@@ -61,7 +62,7 @@ def ask(port: int, body: bytes) -> http.client.HTTPConnection:
 
 
 def answer(connection: http.client.HTTPConnection) -> tuple[int, bytes]:
-    with closing(connection), connection.getresponse() as response:
+    with contextlib.closing(connection), connection.getresponse() as response:
         return response.status, response.read()
 
 
@@ -142,6 +143,53 @@ def test_one_that_never_ends_costs_nobody_anything(start: Start) -> None:
     for sender in stuck:
         sender.close()
     until(lambda: gauge(port, "held_bytes") == 0)
+
+
+@pytest.mark.slow
+def test_two_thousand_wrong_requests(start: Start) -> None:
+    """Afterwards it answers as before, has said nothing, and takes no more memory than it did."""
+    process, port, _ = start()
+    random = np.random.default_rng(7)
+    good = encoded(dark())
+    heads = [
+        b"POST /v1/restore HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n",
+        b"POST /v1/jobs?format=webp HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n",
+        b"POST /v1/restore HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+        b"Content-Length: %d\r\n\r\n--x\r\nContent-Disposition: form-data; name=p; filename=p\r\n\r\n",
+        b"GET /v1/jobs/%d/result HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    ]
+
+    def wrong() -> None:
+        body = bytearray(good)
+        for place in random.integers(0, len(body), random.integers(1, 30)):
+            body[place] = random.integers(256)
+        body = body[: random.integers(0, len(body))] if random.random() < 0.3 else body
+        request = bytearray(heads[random.integers(len(heads))] % len(body) + body)
+        if random.random() < 0.5:
+            for place in random.integers(0, min(120, len(request)), 3):
+                request[place] = random.integers(256)
+        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
+            connection.sendall(request)
+            connection.shutdown(socket.SHUT_WR)
+            answered = b""
+            with contextlib.suppress(ConnectionResetError):
+                while part := connection.recv(1 << 16):
+                    answered += part
+            assert b"Traceback" not in answered
+            assert not re.match(rb"HTTP/1.1 500", answered)
+
+    def memory() -> int:
+        return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text())[1])
+
+    for _ in range(300):
+        wrong()
+    before = memory()
+    for _ in range(1700):
+        wrong()
+    assert post(port, good)[0] == 200
+    assert memory() - before < 20_000  # in kB
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=PATIENCE)[1] == ""
 
 
 def test_a_body_that_is_refused_is_still_answered(start: Start) -> None:

@@ -1,4 +1,4 @@
-import { offer, pause, restore, runJob, setToken, Trouble } from './service.js';
+import { endJobs, offer, pause, restore, runJob, setToken, Trouble } from './service.js';
 import { Viewer } from './viewer.js';
 import { zip } from './zip.js';
 
@@ -35,6 +35,7 @@ class Photo {
     this.trouble = null;
     this.work = null;  // ends the running job
     this.preview = null;  // ends the running preview
+    this.litKey = null;  // what the preview was made with
     this.ready = false;
     this.shown = true;  // whether the browser can show the file itself
   }
@@ -59,9 +60,16 @@ class Photo {
     return this.made?.key === this.key;
   }
 
+  /** What of the settings a preview shows. */
+  get lightKey() {
+    const { strength, brightness, warmth, model } = this.settings;
+    return JSON.stringify([strength, brightness, warmth, model]);
+  }
+
+  /** The result, also one of another denoise or format, until a new one is there; else the preview. */
   get after() {
-    if (this.fresh || !this.lit) return this.made?.address ?? this.lit;
-    return this.lit;
+    if (!this.made || (this.lit && this.made.lightKey !== this.lightKey)) return this.lit;
+    return this.made.address;
   }
 
   get kind() {
@@ -77,6 +85,7 @@ class Photo {
   stop() {
     this.work?.abort();
     this.preview?.abort();
+    this.preview = null;
   }
 
   forget() {
@@ -136,7 +145,7 @@ async function add(files) {
     try {
       await open(photo);
       photo.ready = true;
-      show(photo);
+      show();
       light(photo);
       next();
     } catch (error) {
@@ -159,26 +168,32 @@ function remove(photo) {
 
 // Work
 
-/** The preview of a photo with its settings; of quick changes only the last counts. */
+/** The preview of a photo with its settings: one at a time, and of quick changes the last. */
 async function light(photo) {
-  if (!photo.model?.stages || !photo.small || photo.fresh) return;
-  photo.preview?.abort();
+  const wanted = () => photo.model?.stages && photo.small && photo.litKey !== photo.lightKey
+    && photo.made?.lightKey !== photo.lightKey;
+  if (photo.preview || !wanted()) return;
   const mine = (photo.preview = new AbortController());
-  const { format: _, ...settings } = photo.asked;
   try {
-    const blob = await restore(photo.small, { ...settings, preview: true, format: 'jpeg', quality: 90 }, mine.signal);
-    if (mine.signal.aborted || photo.fresh) return;
-    const address = URL.createObjectURL(blob);
-    await loaded(address);
-    if (mine.signal.aborted) {
-      URL.revokeObjectURL(address);
-      return;
+    while (wanted()) {
+      const key = photo.lightKey;
+      const { format: _, ...settings } = photo.asked;
+      const asked = { ...settings, preview: true, format: 'jpeg', quality: 90 };
+      const address = URL.createObjectURL(await restore(photo.small, asked, mine.signal));
+      await loaded(address);
+      if (mine.signal.aborted) {
+        URL.revokeObjectURL(address);
+        return;
+      }
+      if (photo.lit) URL.revokeObjectURL(photo.lit);
+      photo.lit = address;
+      photo.litKey = key;
+      show();
     }
-    if (photo.lit) URL.revokeObjectURL(photo.lit);
-    photo.lit = address;
-    show(photo);
   } catch (error) {
     if (!mine.signal.aborted) console.warn(error);  // the result will tell what is wrong
+  } finally {
+    if (photo.preview === mine) photo.preview = null;
   }
 }
 
@@ -195,23 +210,23 @@ function next() {
 
 async function run(photo) {
   const mine = (photo.work = new AbortController());
-  const key = photo.key;
+  const { key, lightKey } = photo;
   photo.state = 'running';
   photo.progress = 0;
-  show(photo);
+  show();
   try {
     const progress = (content) => {
       photo.progress = content.progress;
       photo.queued = content.state === 'waiting';
-      show(photo);
+      show();
     };
     const done = await runJob(photo.file, photo.asked, { signal: mine.signal, progress });
     if (mine.signal.aborted) return;
     const address = URL.createObjectURL(done.blob);
     await loaded(address).catch(() => {});
     if (photo.made) URL.revokeObjectURL(photo.made.address);
-    photo.made = { ...done, address, key };
-    photo.preview?.abort();
+    photo.made = { ...done, address, key, lightKey };
+    if (photo.fresh) photo.preview?.abort();
     photo.state = photo.fresh ? 'done' : 'waiting';
     photo.trouble = null;
     if (photo.fresh) say(`${photo.name} restored`);
@@ -219,7 +234,7 @@ async function run(photo) {
     if (mine.signal.aborted) return;
     fail(photo, error);
   } finally {
-    show(photo);
+    show();
     next();
   }
 }
@@ -230,14 +245,14 @@ function fail(photo, error) {
   if (!(error instanceof Trouble)) console.warn(error);
   if (error.status === 401) lock();
   say(`${photo.name}: ${photo.trouble}`);
-  show(photo);
+  show();
 }
 
 function cancel(photo) {
   photo.stop();
   photo.state = photo.fresh ? 'done' : 'cancelled';
   say(`${photo.name} cancelled`);
-  show(photo);
+  show();
   next();
 }
 
@@ -245,7 +260,7 @@ function again(photo) {
   photo.trouble = null;
   photo.state = photo.fresh ? 'done' : 'waiting';
   light(photo);
-  show(photo);
+  show();
   next();
 }
 
@@ -253,7 +268,7 @@ const settle = new WeakMap();
 
 /** After a change: the preview at once, the result when the hand rests. */
 async function change(photo) {
-  show(photo);
+  show();
   light(photo);
   settle.get(photo)?.abort();
   const mine = new AbortController();
@@ -272,7 +287,7 @@ async function change(photo) {
 
 let drawing = false;
 
-function show(photo) {
+function show() {
   if (drawing) return;
   drawing = true;
   requestAnimationFrame(() => {
@@ -280,11 +295,6 @@ function show(photo) {
     list();
     if (current) draw(current);
   });
-  if (document.hidden) {  // no frames come, and a title may still be looked at
-    drawing = false;
-    list();
-  }
-  void photo;
 }
 
 function select(photo) {
@@ -470,7 +480,7 @@ $('model').addEventListener('change', () => {
   current.settings.model = $('model').value;
   if (current.lit && !current.model.stages) {
     URL.revokeObjectURL(current.lit);
-    current.lit = null;
+    current.lit = current.litKey = null;
   }
   change(current);
 });
@@ -570,7 +580,13 @@ document.addEventListener('drop', (event) => {
   add(event.dataTransfer.files);
 });
 
-addEventListener('pagehide', () => photos.forEach((photo) => photo.stop()));
+addEventListener('pagehide', () => {
+  photos.forEach((photo) => photo.stop());
+  endJobs();
+});
+addEventListener('pageshow', (event) => {  // come back to
+  if (event.persisted) photos.filter((photo) => photo.state === 'running').forEach(again);
+});
 
 // Light and dark
 

@@ -87,19 +87,31 @@ async function patiently(act, signal) {
   }
 }
 
+const running = new Set();
+
+function end(here) {
+  running.delete(here);
+  call(here, { method: 'DELETE', keepalive: true }).catch(() => {});
+}
+
+/** For a page that goes away. */
+export function endJobs() {
+  running.forEach(end);
+}
+
 /** Restores as a job: tells its progress, and ends it when the signal aborts. */
 export async function runJob(blob, settings, { signal, progress }) {
   const made = await patiently(() => call(`v1/jobs?${query(settings)}`, upload(blob, signal)), signal);
   const job = await made.json();
   const here = `v1/jobs/${job.id}`;
+  running.add(here);
   try {
     const last = await follow(here, signal, progress);
     if (last.state !== 'done') throw new Trouble(last.problem.detail, last.problem.status);
     const result = await (await call(`${here}/result`, { signal })).blob();
     return { blob: result, ...last };
   } finally {
-    // Also when the page goes away.
-    call(here, { method: 'DELETE', keepalive: true }).catch(() => {});
+    if (running.has(here)) end(here);
   }
 }
 
