@@ -4,7 +4,7 @@ BIN    := $(VENV)/bin
 
 ALL_BACKENDS := torch tensorflow jax
 
-.PHONY: demo test test-slow test-keras check wheel clean help
+.PHONY: demo test test-slow test-web test-keras check wheel clean help
 
 help:  ## these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -15,10 +15,15 @@ demo: $(VENV)/.runtime  ## restore the example photos into demo/ and write demo/
 
 test: $(VENV)/.dev  ## ruff, mypy, import rules and the quick tests
 	$(MAKE) check
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow and not web"
 
 test-slow: $(VENV)/.dev  ## the tests that take minutes
 	$(BIN)/pytest -m slow
+
+test-web: $(VENV)/.dev  ## the page in Chromium, which root gets installed on Debian where it is missing
+	@command -v chromium >/dev/null || test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null || \
+		{ apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium >/dev/null; }
+	$(BIN)/pytest -m web -rs tests/serve
 
 test-keras: $(VENV)-keras/.done  ## lightwell.keras on all its backends, which are some 2 GB to install
 	set -e; for backend in $(ALL_BACKENDS); do \

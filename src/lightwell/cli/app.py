@@ -18,7 +18,20 @@ from typing import Annotated
 import typer
 
 import lightwell
-from lightwell.cli import degrade, detect_eval, doctor, evaluate, export, importing, models, restore, runs, train, video
+from lightwell.cli import (
+    degrade,
+    detect_eval,
+    doctor,
+    evaluate,
+    export,
+    importing,
+    models,
+    restore,
+    runs,
+    serve,
+    train,
+    video,
+)
 from lightwell.cli.console import worded
 from lightwell.cli.options import flag
 from lightwell.errors import LightwellError
@@ -43,6 +56,7 @@ def _add(name: str, function: Callable[..., None], short_help: str) -> None:
 
 _add("restore", restore.restore, "Restore dark photographs.")
 _add("video", video.video, "Restore a dark film.")
+_add("serve", serve.serve, "A page and a service on this machine.")
 _add("models", models.models, "List the shipped models, or print the card of one.")
 _add("doctor", doctor.doctor, "Say what is installed, what will run, and whether it computes the same.")
 _add("degrade", degrade.degrade, "Make dark, noisy, blurred copies of good photographs.")
@@ -65,6 +79,11 @@ _EXTRAS = {
     "jinja2": "evaluate",
     "faster_coco_eval": "detect",
     "tensorboard": "train",
+    "fastapi": "serve",
+    "multipart": "serve",
+    "python_multipart": "serve",
+    "starlette": "serve",
+    "uvicorn": "serve",
 }
 
 

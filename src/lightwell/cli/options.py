@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import shlex
 import sys
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
 import typer
 
-__all__ = ["command_line", "flag"]
+__all__ = ["DeviceName", "command_line", "flag"]
 
 flag = partial(typer.Option, metavar="")
 """A switch that takes no value; typer by itself would print ``<bool>`` behind its name, as if one had to follow."""
+
+
+class DeviceName(StrEnum):
+    """`lightwell.engines.DEVICES`, which are not at hand before the command runs."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+    openvino = "openvino"
+    coreml = "coreml"
 
 
 def command_line() -> str:

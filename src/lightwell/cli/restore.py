@@ -5,27 +5,18 @@ from __future__ import annotations
 import sys
 from contextlib import closing
 from dataclasses import asdict
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lightwell.cli.console import Voice, worded
-from lightwell.cli.options import flag
+from lightwell.cli.options import DeviceName, flag
 
 if TYPE_CHECKING:
     from lightwell.pictures import Format
     from lightwell.restoring.restorer import Tile
 
 __all__ = ["restore"]
-
-
-class _Device(StrEnum):
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-    openvino = "openvino"
-    coreml = "coreml"
 
 
 def restore(
@@ -78,7 +69,7 @@ def restore(
     tile: Annotated[
         str, typer.Option(metavar="auto|off|N", help="Side of the tiles that large pictures are cut into.")
     ] = "auto",
-    device: Annotated[_Device, typer.Option(case_sensitive=False, help="Where to run.")] = _Device.auto,
+    device: Annotated[DeviceName, typer.Option(case_sensitive=False, help="Where to run.")] = DeviceName.auto,
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads for each picture. Default: the cores, shared by the jobs.")
     ] = None,
