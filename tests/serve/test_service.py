@@ -19,6 +19,7 @@ from graphs import save
 from lightwell import Restorer, read
 from lightwell.serve.app import Service
 from lightwell.serve.bodies import Held, receive_picture
+from lightwell.serve.jobs import Job, follow
 from lightwell.serve.limits import Limits
 from lightwell.serve.pool import Made, Task
 from lightwell.serve.problems import Problem
@@ -254,6 +255,13 @@ def test_nothing_comes_from_elsewhere(client: TestClient) -> None:
     assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=", page)
 
 
+def test_the_page_is_not_sent_twice(client: TestClient) -> None:
+    first = client.get("/app.js")
+    again = client.get("/app.js", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert client.head("/").status_code == 200
+
+
 def test_openapi_names_the_routes(client: TestClient) -> None:
     content = client.get("/openapi.json").json()
     assert set(content["paths"]["/v1/restore"]["post"]["requestBody"]["content"]) == {"image/*", "multipart/form-data"}
@@ -317,6 +325,36 @@ def test_a_slow_body_is_given_up() -> None:
         assert held.total == 0
 
 
+def test_a_client_that_takes_nothing_of_its_answer_is_given_up(serve: Serve) -> None:
+    service = serve(Limits(idle=0.1))
+    data = encoded(dark())
+    messages = iter([{"type": "http.request", "body": data, "more_body": False}])
+
+    async def receive() -> dict[str, object]:
+        try:
+            return next(messages)
+        except StopIteration:
+            await asyncio.sleep(60)
+            raise
+
+    async def send(_: object) -> None:
+        await asyncio.sleep(60)
+
+    headers = [(b"host", b"localhost"), (b"content-length", str(len(data)).encode())]
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/restore",
+        "raw_path": b"/v1/restore",
+        "root_path": "",
+        "scheme": "http",
+        "query_string": b"",
+        "headers": headers,
+    }
+    asyncio.run(asyncio.wait_for(service.app(scope, receive, send), 50))
+    assert service.held.total == 0
+
+
 def test_work_that_takes_too_long_is_ended(serve: Serve) -> None:
     with browser(serve(Limits(seconds=1e-6))) as client:
         response = client.post("/v1/restore", content=encoded(dark()))
@@ -360,6 +398,21 @@ def test_a_job_tells_its_progress_and_keeps_its_result(client: TestClient) -> No
     assert client.delete(made.headers["location"]).status_code == 204
     assert client.get(made.json()["result"]).status_code == 404
     assert client.delete(made.headers["location"]).status_code == 404
+
+
+def test_a_job_that_ends_while_its_state_is_sent_is_told() -> None:
+    task = Task(lambda _: Made(b"x", "image/png", (), (1, 1), "none"))
+
+    async def told() -> list[str]:
+        job = Job("id", task)
+        states = []
+        async for text in follow(job):
+            states.append(text.partition("\n")[0])
+            job.made = Made(b"x", "image/png", (), (1, 1), "none")
+            job.tell()
+        return states
+
+    assert asyncio.run(told()) == ["event: waiting", "event: done"]
 
 
 def test_a_job_that_fails_says_why(client: TestClient) -> None:

@@ -158,10 +158,10 @@ class Jobs:
 async def follow(job: Job) -> AsyncIterator[str]:
     """A job's states as server-sent events, up to the last."""
     while True:
-        changed = job.changed
-        content = job.content()
+        # Looked at together: the job may end while this is being sent.
+        changed, ended, content = job.changed, job.ended, job.content()
         yield f"event: {content['state']}\ndata: {json.dumps(content)}\n\n"
-        if job.ended:
+        if ended:
             return
         while True:
             try:

@@ -83,7 +83,8 @@ def run(
         service = Service(models, workers=workers, limits=limits, hosts=names, token=token)
         host, port = address.host, listener.getsockname()[1]
         shown = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # not a line for each odd request
+        for name in ("uvicorn.error", "python_multipart"):
+            logging.getLogger(name).setLevel(logging.ERROR)  # not a line for each odd request
         config = uvicorn.Config(
             service.app,
             access_log=False,
