@@ -15,7 +15,7 @@ from PIL import Image
 def lightwell(*words: object, code: str = "") -> subprocess.CompletedProcess[str]:
     program = f"import sys\n{code}\nfrom lightwell.cli.app import main\nmain()"
     return subprocess.run(
-        [sys.executable, "-c", program, *map(str, words)], capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-c", program, *map(str, words)], capture_output=True, text=True, check=False, timeout=900
     )
 
 
