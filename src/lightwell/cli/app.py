@@ -18,7 +18,19 @@ from typing import Annotated
 import typer
 
 import lightwell
-from lightwell.cli import degrade, detect_eval, doctor, evaluate, export, importing, models, restore, runs, train
+from lightwell.cli import (
+    cluster,
+    degrade,
+    detect_eval,
+    doctor,
+    evaluate,
+    export,
+    importing,
+    models,
+    restore,
+    runs,
+    train,
+)
 from lightwell.cli.console import worded
 from lightwell.cli.options import flag
 from lightwell.errors import LightwellError
@@ -42,6 +54,7 @@ def _add(name: str, function: Callable[..., None], short_help: str) -> None:
 
 
 _add("restore", restore.restore, "Restore dark photographs.")
+_add("cluster", cluster.cluster, "Restore a million photographs on many machines.")
 _add("models", models.models, "List the shipped models, or print the card of one.")
 _add("doctor", doctor.doctor, "Say what is installed, what will run, and whether it computes the same.")
 _add("degrade", degrade.degrade, "Make dark, noisy, blurred copies of good photographs.")
@@ -63,6 +76,9 @@ _EXTRAS = {
     "jinja2": "evaluate",
     "faster_coco_eval": "detect",
     "tensorboard": "train",
+    "ray": "cluster",
+    "pyarrow": "cluster",
+    "fsspec": "cluster",
 }
 
 
