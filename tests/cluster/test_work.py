@@ -198,7 +198,8 @@ def test_another_model_on_a_worker_is_refused(tmp_path: Path, model: str, make: 
 
 
 def do(batch: Batch, collector: Collector, worker: Worker) -> None:
-    done = worker({"batch": [batch.encode()]})["done"][0]
+    rows = [asdict(entry) for entry in worker.do(Batch.decode(batch.encode()))]
+    done = json.dumps({"number": batch.number, "rows": rows}).encode()
     assert collector.add(done) == batch.number
 
 

@@ -21,11 +21,11 @@ from lightwell.cluster.manifest import Batch, Entry, Known, Manifest, Summary, T
 from lightwell.cluster.places import Place, place, refuse_nested
 from lightwell.cluster.worker import Orders, Worker, model_identity
 from lightwell.engines import Device, cores
-from lightwell.errors import DeviceError, LightwellError, PlanError
+from lightwell.errors import DeviceError, FileError, LightwellError, PlanError, WeightsError
 from lightwell.jobs.restoring import Settings
 from lightwell.restoring.restorer import Restorer, Tile
 
-__all__ = ["Collector", "restore_dataset"]
+__all__ = ["Actor", "Collector", "restore_dataset"]
 
 _BATCH = 16  # pictures that a worker is told at a time, at most
 _KEEP_ROWS, _KEEP_SECONDS = 2000, 30.0  # rows go to a file of their own when there are so many, or so old
@@ -33,6 +33,10 @@ _BEAT = 5.0  # seconds between a run's words that it is at work
 _STORE_BYTES = 128 << 20  # for Ray's objects: names and rows, never pictures
 _ANSWER = 5.0  # seconds that a cluster's address has to answer
 _AHEAD = 8  # batches that are listed beyond those at work
+_STOPPED = b"stopped "
+_ERRORS: dict[str, type[LightwellError]] = {
+    error.__name__: error for error in (DeviceError, FileError, PlanError, WeightsError, LightwellError)
+}
 
 
 def restore_dataset(
@@ -117,15 +121,20 @@ def restore_dataset(
     run = new_run()
     with _beating(kept, run, total):
         known = kept.known(run, retry=retry)
-        left = None if total is None else max(0, total - len(known.final))
-        collector = Collector(kept, run, told, left)
-        with _ray(address, workers, threads) as ray, contextlib.closing(collector):
-            at_once = workers or _workers(ray, threads, gpus)
-            size = _BATCH if left is None else max(1, min(_BATCH, left // (4 * at_once)))
-            for done in _work(orders, known, run, at_once, size, threads, gpus):
-                collector.add(done)
-        collector.finish()
+        # Where all is done Ray, which takes seconds, need not start.
+        if next(_batches(orders, known, run, 1), None) is not None:
+            collector = Collector(kept, run, told, None if total is None else max(0, total - len(known.final)))
+            with _ray(address, workers, threads) as ray, contextlib.closing(collector):
+                at_once = workers or _workers(ray, threads, gpus)
+                for done in _work(orders, known, run, at_once, _batch_size(collector.total, at_once), threads, gpus):
+                    collector.add(done)
+            collector.finish()
     return summary(dest, manifest)
+
+
+def _batch_size(total: int | None, workers: int) -> int:
+    """Pictures in a batch: so few that each worker gets several."""
+    return _BATCH if total is None else max(1, min(_BATCH, total // (4 * workers)))
 
 
 class Collector:
@@ -151,7 +160,7 @@ class Collector:
         self._files, self._kept = 1, time.monotonic()  # file 0 holds what earlier runs left
 
     def add(self, done: bytes) -> int:
-        """A batch's rows, as `Worker` sends them; returns its number."""
+        """A batch's rows, as `Actor` sends them; returns its number."""
         content = json.loads(done)
         rows = [Entry(**row) for row in content["rows"]]
         self._rows += rows
@@ -200,6 +209,41 @@ class _Gate:
             self._moved.notify_all()
 
 
+class Actor:
+    """A worker in a process of Ray's. What ends the whole run comes back as an answer, as Ray wraps exceptions.
+
+    Args:
+        orders: for the worker.
+    """
+
+    def __init__(self, orders: Orders) -> None:
+        self._worker: Worker | None = None
+        try:
+            self._worker = Worker(orders)
+        except LightwellError as error:
+            self._stopped = _stopped(error)
+
+    def __call__(self, rows: dict[str, Any]) -> dict[str, list[bytes]]:
+        """A row of Ray Data: a batch's bytes in, the bytes of its number and rows out."""
+        data = bytes(rows["batch"][0])
+        if self._worker is None:
+            return {"done": [self._stopped]}
+        if data.startswith(_STOPPED):  # the listing was, and says so in a batch's place
+            return {"done": [data]}
+        batch = Batch.decode(data)
+        try:
+            entries = self._worker.do(batch)
+        except LightwellError as error:
+            return {"done": [_stopped(error)]}
+        content = {"number": batch.number, "rows": [asdict(entry) for entry in entries]}
+        return {"done": [json.dumps(content).encode()]}
+
+
+def _stopped(error: LightwellError) -> bytes:
+    kind = next(name for name, known in _ERRORS.items() if isinstance(error, known))
+    return _STOPPED + json.dumps([kind, str(error)]).encode()
+
+
 def _work(
     orders: Orders, known: Known, run: str, workers: int, size: int, threads: int, gpus: float
 ) -> Iterator[bytes]:
@@ -210,14 +254,19 @@ def _work(
     from ray.data.block import BlockMetadata
     from ray.data.datasource import ReadTask
 
-    gate = ray.remote(num_cpus=0, max_restarts=0)(_Gate).remote(2 * workers + _AHEAD)
+    gate = ray.remote(num_cpus=0)(_Gate).remote(2 * workers + _AHEAD)
     shared = ray.put(known)
 
+    def row(data: bytes) -> pyarrow.Table:
+        return pyarrow.table({"batch": pyarrow.array([data], pyarrow.large_binary())})
+
     def listed() -> Iterator[pyarrow.Table]:
-        source = Place(orders.target.source)
-        for batch in batches(source, pictures(source, orders.settings.format), ray.get(shared), run, size):
-            ray.get(gate.wait_for.remote(batch.number))
-            yield pyarrow.table({"batch": pyarrow.array([batch.encode()], pyarrow.large_binary())})
+        try:
+            for batch in _batches(orders, ray.get(shared), run, size):
+                ray.get(gate.wait_for.remote(batch.number))
+                yield row(batch.encode())
+        except LightwellError as error:
+            yield row(_stopped(error))
 
     class Batches(Datasource):
         def estimate_inmemory_data_size(self) -> int | None:
@@ -227,9 +276,8 @@ def _work(
             return [ReadTask(listed, BlockMetadata(None, None, None, None))]
 
     with _whole_rows():
-        data = read_datasource(Batches(), override_num_blocks=1, num_cpus=0)
-        data = data.map_batches(
-            Worker,
+        data = read_datasource(Batches(), override_num_blocks=1, num_cpus=0).map_batches(
+            Actor,
             fn_constructor_args=(orders,),
             batch_size=1,
             batch_format="numpy",
@@ -237,12 +285,18 @@ def _work(
             num_cpus=threads,
             num_gpus=gpus or None,
         )
-        try:
-            for row in data.iter_rows():
-                yield bytes(row["done"])
-                gate.finish.remote(1)
-        except Exception as error:
-            raise _ours(error) from None
+        for answer in data.iter_rows():
+            done = bytes(answer["done"])
+            if done.startswith(_STOPPED):
+                kind, text = json.loads(done.removeprefix(_STOPPED))
+                raise _ERRORS[kind](text)
+            yield done
+            gate.finish.remote(1)
+
+
+def _batches(orders: Orders, known: Known, run: str, size: int) -> Iterator[Batch]:
+    source = Place(orders.target.source)
+    return batches(source, pictures(source, orders.settings.format), known, run, size)
 
 
 @contextlib.contextmanager
@@ -266,7 +320,7 @@ def _ray(address: str | None, workers: int | None, threads: int) -> Iterator[Any
     """A connection to a cluster, or a cluster of our own, which ends with it."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else it warns of how Ray Data itself makes its actors
     import ray
 
     if ray.is_initialized():  # by whoever calls; it stays his
@@ -274,11 +328,12 @@ def _ray(address: str | None, workers: int | None, threads: int) -> Iterator[Any
         return
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
     try:
-        if address is None:
-            at_once = (workers or max(1, cores() // threads)) * threads
-            ray.init(num_cpus=at_once, include_dashboard=False, object_store_memory=_STORE_BYTES, **quiet)
-        else:
-            ray.init(address=address, **quiet)
+        with _without_stderr():
+            if address is None:
+                at_once = (workers or max(1, cores() // threads)) * threads
+                ray.init(num_cpus=at_once, include_dashboard=False, object_store_memory=_STORE_BYTES, **quiet)
+            else:
+                ray.init(address=address, **quiet)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         where = "cannot start Ray here" if address is None else f"cannot join the Ray cluster at {address}"
         raise PlanError(f"{where}: {str(error).strip().splitlines()[0]}") from error
@@ -286,6 +341,19 @@ def _ray(address: str | None, workers: int | None, threads: int) -> Iterator[Any
         yield ray
     finally:
         ray.shutdown()
+
+
+@contextlib.contextmanager
+def _without_stderr() -> Iterator[None]:
+    """Ray's own code in C++ says at its start how much it is going to say; what is wrong comes as an exception."""
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("wb") as nothing:
+            os.dup2(nothing.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _refuse_silent(address: str) -> None:
@@ -334,18 +402,3 @@ def _beating(manifest: Manifest, run: str, total: int | None) -> Iterator[None]:
         thread.join()
         with contextlib.suppress(LightwellError):
             manifest.beat(run, total, ended=True)
-
-
-def _ours(error: BaseException) -> BaseException:
-    """The error of ours within one of Ray's."""
-    seen: set[int] = set()
-    waiting: list[BaseException | None] = [error]
-    while waiting:
-        inner = waiting.pop()
-        if inner is None or id(inner) in seen:
-            continue
-        seen.add(id(inner))
-        if isinstance(inner, LightwellError) and type(inner).__module__ == LightwellError.__module__:
-            return inner
-        waiting += [inner.__cause__, inner.__context__, getattr(inner, "cause", None)]
-    return error

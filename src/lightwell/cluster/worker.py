@@ -64,12 +64,6 @@ class Worker:
         self.restorer = Restorer(**orders.restorer)
         self._settings = json.dumps(orders.target.settings, sort_keys=True)
 
-    def __call__(self, rows: dict[str, Any]) -> dict[str, list[bytes]]:
-        """A row of Ray Data: a batch's bytes in, the bytes of its number, journal and rows out."""
-        batch = Batch.decode(bytes(rows["batch"][0]))
-        done = [asdict(entry) for entry in self.do(batch)]
-        return {"done": [json.dumps({"number": batch.number, "rows": done}).encode()]}
-
     def do(self, batch: Batch) -> list[Entry]:
         """Does a batch, or what an earlier worker that died over it left of it.
 
