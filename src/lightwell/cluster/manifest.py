@@ -113,7 +113,7 @@ class Entry:
     finished: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Tries:
     """What is known of a picture without a row.
 
@@ -149,7 +149,7 @@ class Batch:
         return f"{_OPEN}/{self.run}-{self.number:09}.json"
 
     def encode(self) -> bytes:
-        return json.dumps(asdict(self)).encode()
+        return json.dumps(self, default=vars).encode()
 
     @classmethod
     def decode(cls, data: bytes) -> Batch:
@@ -173,7 +173,7 @@ class Journal:
     rows: dict[str, Entry] = field(default_factory=dict)
 
     def encode(self) -> bytes:
-        return json.dumps(asdict(self)).encode()
+        return json.dumps(self, default=vars).encode()
 
     @classmethod
     def decode(cls, data: bytes) -> Journal:
@@ -305,7 +305,7 @@ class Manifest:
         from pyarrow import parquet
 
         buffer = io.BytesIO()
-        table = pyarrow.Table.from_pylist([asdict(row) for row in rows], schema=_schema())
+        table = pyarrow.Table.from_pylist([vars(row) for row in rows], schema=_schema())
         parquet.write_table(table, buffer, compression="zstd")
         self.place.write(f"{_ROWS}/{run}-{number:06}.parquet", buffer.getbuffer(), replace=True)
 
@@ -438,7 +438,7 @@ def final_rows(dest: str, manifest: str | None = None) -> pyarrow.Table:
     _begun(kept)
     open_rows = _open_rows(kept)
     tables = list(kept.tables())
-    tables.append(pyarrow.Table.from_pylist([asdict(row) for row in open_rows], schema=_schema()))
+    tables.append(pyarrow.Table.from_pylist([vars(row) for row in open_rows], schema=_schema()))
     table = pyarrow.concat_tables(tables)
     last = {source: index for index, source in enumerate(table["source"].to_pylist())}
     return table.take(sorted(last.values()))

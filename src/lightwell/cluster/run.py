@@ -10,7 +10,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -126,8 +126,10 @@ def restore_dataset(
             collector = Collector(kept, run, told, None if total is None else max(0, total - len(known.final)))
             with _ray(address, workers, threads) as ray, contextlib.closing(collector):
                 at_once = workers or _workers(ray, threads, gpus)
-                for done in _work(orders, known, run, at_once, _batch_size(collector.total, at_once), threads, gpus):
-                    collector.add(done)
+                size = _batch_size(collector.total, at_once)
+                with contextlib.closing(_work(orders, known, run, at_once, size, threads, gpus)) as answers:
+                    for done in answers:
+                        collector.add(done)
             collector.finish()
     return summary(dest, manifest)
 
@@ -235,8 +237,7 @@ class Actor:
             entries = self._worker.do(batch)
         except LightwellError as error:
             return {"done": [_stopped(error)]}
-        content = {"number": batch.number, "rows": [asdict(entry) for entry in entries]}
-        return {"done": [json.dumps(content).encode()]}
+        return {"done": [json.dumps({"number": batch.number, "rows": entries}, default=vars).encode()]}
 
 
 def _stopped(error: LightwellError) -> bytes:
@@ -246,7 +247,7 @@ def _stopped(error: LightwellError) -> bytes:
 
 def _work(
     orders: Orders, known: Known, run: str, workers: int, size: int, threads: int, gpus: float
-) -> Iterator[bytes]:
+) -> Generator[bytes, None, None]:
     """The rows of each batch, as workers finish them."""
     import pyarrow
     import ray
