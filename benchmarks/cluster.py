@@ -61,7 +61,7 @@ def simulate(rows: int) -> None:
             self.manifest, self.name = Manifest(Place(orders.manifest)), "worker-0123:4567"
             self._settings = json.dumps(orders.target.settings)
 
-        def _one(self, name: str, tries: Tries) -> Entry:
+        def _one(self, name: str, tries: Tries, *, other: bool) -> Entry:  # noqa: ARG002
             return self._entry(name, tries, 1.234, None, 4_000_000, "0123456789abcdef" * 4)
 
     class Clock:

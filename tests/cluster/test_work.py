@@ -20,6 +20,7 @@ from PIL import Image
 from lightwell.cluster.listing import batches, count, pictures
 from lightwell.cluster.manifest import (
     Batch,
+    Entry,
     Journal,
     Known,
     Manifest,
@@ -122,11 +123,11 @@ class _Mortal(Worker):
         super().__init__(given)
         self.when, self.before, self.restored = when, before, 0
 
-    def _one(self, name: str, tries: Tries):  # type: ignore[no-untyped-def]
+    def _one(self, name: str, tries: Tries, *, other: bool) -> Entry:
         if name == self.when and self.before:
             raise _Died
         self.restored += 1
-        row = super()._one(name, tries)
+        row = super()._one(name, tries, other=other)
         if name == self.when:
             raise _Died
         return row
@@ -146,6 +147,22 @@ def test_a_batch_whose_worker_died_goes_on_where_it_was(tmp_path: Path, model: s
     assert [(row.status, row.attempt) for row in rows] == [("done", 1), ("done", 2), ("done", 1)]
     assert {path: path.stat().st_ino for path in files} == files  # nothing was done twice
     assert Worker(given).do(batch) == rows  # nor where the rows were lost on their way
+
+
+def test_what_was_there_before_the_job_is_never_taken_for_a_result(tmp_path: Path, model: str, make: Make) -> None:
+    given = orders(make(tmp_path / "in", ["a.png", "b.png", "c.png"]), tmp_path / "out", model)
+    manifest = begin(given)
+    make(tmp_path / "out", ["b.png", "c.png"])
+    (batch,) = names_of(given, Known(np.empty(0, "S16")))
+    for _ in range(2):
+        with pytest.raises(_Died):
+            _Mortal(given, "b.png", before=True).do(batch)
+    (left,) = names_of(given, manifest.known(new_run()), 3, "next")
+    assert left.names == ["b.png", "c.png"]
+    for todo in (batch, left):
+        rows = {Path(row.source).name: row for row in Worker(given).do(todo)}
+        assert (rows["b.png"].status, rows["c.png"].status) == ("failed", "failed")
+        assert rows["c.png"].error == f"{tmp_path / 'out' / 'c.png'} exists"
 
 
 def test_a_picture_that_kills_every_worker_is_marked(tmp_path: Path, model: str, make: Make) -> None:

@@ -166,11 +166,13 @@ class Journal:
         names: of all its pictures.
         tries: of those that were begun.
         rows: of those that are finished, by name.
+        others: those whose result was there before, and is not of this job.
     """
 
     names: list[str]
     tries: dict[str, Tries] = field(default_factory=dict)
     rows: dict[str, Entry] = field(default_factory=dict)
+    others: list[str] = field(default_factory=list)
 
     def encode(self) -> bytes:
         return json.dumps(self, default=vars).encode()
@@ -182,6 +184,7 @@ class Journal:
             [str(name) for name in content["names"]],
             {name: Tries(**tries) for name, tries in content["tries"].items()},
             {name: Entry(**row) for name, row in content["rows"].items()},
+            [str(name) for name in content["others"]],
         )
 
 
@@ -356,13 +359,15 @@ class Manifest:
             for picture in found.names:
                 if picture not in found.rows:
                     before = max(tries.get(picture, Tries()).attempts, found.tries.get(picture, Tries()).attempts)
-                    # The workers died with their run, which says nothing of the picture.
-                    tries[picture] = Tries(before, taken=True)
+                    # The workers died with their run, which says nothing of the picture; one may have lived on a bit.
+                    tries[picture] = Tries(before, taken=picture not in found.others)
         tries = {name: known for name, known in tries.items() if name not in finished}
         if rows:
             self.write_rows(run, 0, rows)
         if tries:
-            self.place.write(f"{_OPEN}/{run}-left.json", Journal(list(tries), tries).encode(), replace=True)
+            others = [name for name, known in tries.items() if not known.taken]
+            left = Journal(list(tries), tries, others=others)
+            self.place.write(f"{_OPEN}/{run}-left.json", left.encode(), replace=True)
         for name in names:
             self.place.remove(name)
         return tries

@@ -74,39 +74,47 @@ class Worker:
             FileError: nothing more can be written, whatever the picture.
         """
         journal = self.manifest.journal(batch.journal)
-        died = journal is not None
-        journal = journal or Journal(batch.names, dict(batch.known))
+        again = journal is not None
+        journal = journal or Journal(batch.names, dict(batch.known), others=self._others(batch))
         for name in batch.names:
             if name in journal.rows:
                 continue
-            tries = journal.tries.get(name, Tries())
+            before = journal.tries.get(name, Tries())
             # A picture that was begun in this batch and has no row is the one over which a worker died.
-            if died and tries != batch.known.get(name, Tries()):
-                tries = replace(tries, deaths=tries.deaths + 1, taken=True)
-                died = False
-            tries = replace(tries, attempts=tries.attempts + 1)
-            if tries.deaths >= _MOST_DEATHS:
-                gone = FileError(f"its worker died {tries.deaths} times over it; it may take more memory than there is")
-                journal.rows[name] = self._entry(name, replace(tries, attempts=tries.attempts - 1), 0.0, gone)
+            deaths = before.deaths + (again and before != batch.known.get(name, Tries()))
+            tries = Tries(before.attempts + 1, deaths, (again or before.taken) and name not in journal.others)
+            if deaths >= _MOST_DEATHS:
+                gone = FileError(f"its worker died {deaths} times over it; it may take more memory than there is")
+                journal.rows[name] = self._entry(name, replace(tries, attempts=before.attempts), 0.0, gone)
                 continue
             journal.tries[name] = tries
             self._keep(batch, journal)
-            journal.rows[name] = self._one(name, tries)
+            journal.rows[name] = self._one(name, tries, other=name in journal.others)
         self._keep(batch, journal)
         return [journal.rows[name] for name in batch.names]
+
+    def _others(self, batch: Batch) -> list[str]:
+        """The pictures whose result is there before they are begun, and is not known for ours."""
+        if self.orders.overwrite:
+            return []
+        fresh = [name for name in batch.names if not batch.known.get(name, Tries()).taken and _is_plain(name)]
+        return [name for name in fresh if self.dest.exists(self._result(name))]
 
     def _keep(self, batch: Batch, journal: Journal) -> None:
         self.manifest.place.note(batch.journal, journal.encode())
 
-    def _one(self, name: str, tries: Tries) -> Entry:
+    def _one(self, name: str, tries: Tries, *, other: bool) -> Entry:
         started = time.monotonic()
         size, digest = None, None
         error: Exception | None = None
         try:
+            # A store's names may hold anything; on a disk some lead elsewhere.
+            if not _is_plain(name):
+                raise FileError("its name cannot be that of a file: rename it")
             target = self._result(name)
-            there = not self.orders.overwrite and self.dest.exists(target)
-            if there and not tries.taken:
+            if other:
                 raise FileError(f"{self.dest.of(target)} exists")
+            there = tries.taken and not self.orders.overwrite and self.dest.exists(target)
             try:
                 data = self.source.read(name)
             except FileNotFoundError as missing:
@@ -132,10 +140,6 @@ class Worker:
         return whole.getbuffer()
 
     def _result(self, name: str) -> str:
-        parts = name.split("/")
-        # A store's names may hold anything; on a disk some lead elsewhere.
-        if any(part in ("", ".", "..") or "\0" in part or (os.sep != "/" and os.sep in part) for part in parts):
-            raise FileError("its name cannot be that of a file: rename it")
         return result_name(name, self.orders.settings.format)
 
     def _like(self, name: str) -> Path | None:
@@ -158,7 +162,7 @@ class Worker:
         target = self.orders.target
         return Entry(
             source=self.source.of(name),
-            destination=self.dest.of(result_name(name, self.orders.settings.format)),
+            destination=self.dest.of(self._result(name)),
             status=status,
             size=size,
             sha256=digest,
@@ -171,6 +175,12 @@ class Worker:
             worker=self.name,
             finished=time.time(),
         )
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a name can be that of a file below a folder."""
+    parts = name.split("/")
+    return not any(part in ("", ".", "..") or "\0" in part or (os.sep != "/" and os.sep in part) for part in parts)
 
 
 def model_identity(model: str | os.PathLike[str] | None) -> tuple[str, str]:
