@@ -4,7 +4,7 @@ BIN    := $(VENV)/bin
 
 ALL_BACKENDS := torch tensorflow jax
 
-.PHONY: demo test test-slow test-web test-keras check wheel clean help
+.PHONY: demo test test-slow test-web test-keras test-cluster check wheel clean help
 
 help:  ## these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -30,6 +30,9 @@ test-keras: $(VENV)-keras/.done  ## lightwell.keras on all its backends, which a
 		KERAS_BACKEND=$$backend TF_CPP_MIN_LOG_LEVEL=2 $(VENV)-keras/bin/pytest tests/keras; \
 	done
 
+test-cluster: $(VENV)-cluster/.done  ## lightwell.cluster with Ray, which is some 700 MB to install
+	$(VENV)-cluster/bin/pytest tests/cluster
+
 check: $(VENV)/.dev  ## ruff, mypy and import rules alone
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -41,7 +44,7 @@ wheel: $(VENV)/.dev  ## build the wheel into dist/
 	$(BIN)/pip wheel -q --no-deps -w dist .
 
 clean:  ## remove everything that was made here
-	rm -rf $(VENV) $(VENV)-keras build dist demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VENV)-keras $(VENV)-cluster build dist demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)
@@ -58,4 +61,10 @@ $(VENV)/.dev: $(VENV)/bin/pip pyproject.toml constraints.txt
 $(VENV)-keras/.done: pyproject.toml constraints.txt
 	test -x $(VENV)-keras/bin/pip || $(PYTHON) -m venv $(VENV)-keras
 	$(VENV)-keras/bin/pip install -q -c constraints.txt -e ".[dev]" tensorflow-cpu jax tf2onnx
+	touch $@
+
+# Object storage is moto's, on loopback.
+$(VENV)-cluster/.done: pyproject.toml
+	test -x $(VENV)-cluster/bin/pip || $(PYTHON) -m venv $(VENV)-cluster
+	$(VENV)-cluster/bin/pip install -q -e ".[cluster]" flask flask-cors "moto[s3]" onnx pytest
 	touch $@

@@ -19,6 +19,7 @@ import typer
 
 import lightwell
 from lightwell.cli import (
+    cluster,
     degrade,
     detect_eval,
     doctor,
@@ -57,6 +58,7 @@ def _add(name: str, function: Callable[..., None], short_help: str) -> None:
 _add("restore", restore.restore, "Restore dark photographs.")
 _add("video", video.video, "Restore a dark film.")
 _add("serve", serve.serve, "A page and a service on this machine.")
+_add("cluster", cluster.cluster, "Restore a million photographs on many machines.")
 _add("models", models.models, "List the shipped models, or print the card of one.")
 _add("doctor", doctor.doctor, "Say what is installed, what will run, and whether it computes the same.")
 _add("degrade", degrade.degrade, "Make dark, noisy, blurred copies of good photographs.")
@@ -84,6 +86,9 @@ _EXTRAS = {
     "python_multipart": "serve",
     "starlette": "serve",
     "uvicorn": "serve",
+    "ray": "cluster",
+    "pyarrow": "cluster",
+    "fsspec": "cluster",
 }
 
 

@@ -24,6 +24,7 @@ __all__ = ["Voice", "printable", "progress", "worded"]
 _REMEDIES = {
     "empty": "an unset variable of the shell is one such; leave it out or name it",
     "exists": "choose --overwrite, --skip-existing or another -o",
+    "force": "--force goes on with this call's, and what is done stays",
     "format": "add --format",
     "format-name": "choose a name that ends in .tif, .jpg or another format's suffix",
     "input": "choose another -o, or --overwrite to replace it",
@@ -65,11 +66,11 @@ def progress(total: int, *, quiet: bool = False, console: Console | None = None)
         console: where lines are printed meanwhile; by default one on standard error.
 
     Returns:
-        What moves the bar on: ``done(name)`` by a picture, ``done(name, 0.5)`` by half of one.
+        What moves the bar on: ``done(name)`` by a picture, ``done(name, 0.5)`` by half of one; ``total`` corrects it.
     """
     console = console or _console()
     if quiet or not console.is_terminal:
-        yield lambda *_: None
+        yield lambda *_, **__: None
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -77,7 +78,9 @@ def progress(total: int, *, quiet: bool = False, console: Console | None = None)
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), name_column)
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=total)
-        yield lambda name, share=1.0: bar.update(task, advance=share, description=printable(name))
+        yield lambda name, share=1.0, total=None: bar.update(
+            task, advance=share, total=total, description=printable(name)
+        )
 
 
 def _console() -> Console:

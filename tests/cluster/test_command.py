@@ -1,0 +1,72 @@
+"""What is wrong with a call is one line, before any work and before Ray starts."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Make = Callable[[Path, list[str]], Path]
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def refusal(result: subprocess.CompletedProcess[str]) -> str:
+    """What was said, without the frame that is drawn around it."""
+    assert result.returncode in (1, 2), result.stderr
+    assert "Traceback" not in result.stderr
+    return " ".join(result.stderr.replace("│", " ").split())
+
+
+def test_wrong_calls(tmp_path: Path, model: str, make: Make, cluster: Command) -> None:
+    source, dest = make(tmp_path / "in", ["a.png"]), tmp_path / "out"
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+        for words, told in (
+            ((source, dest, "--address", f"127.0.0.1:{port}"), f"no Ray cluster answers at 127.0.0.1:{port}"),
+            ((source, dest, "--address", "ray://127.0.0.1:10001"), "run on a machine of the cluster"),
+            ((source, dest, "--address", "nowhere"), "a cluster's address is auto or HOST:PORT"),
+            ((source, source / "out"), "lies inside the source"),
+            ((source,), "name a source and a destination"),
+            ((source, "unknown://x/y"), "unknown"),
+            ((tmp_path / "nowhere", dest), "there is no such folder"),
+            ((source, dest, "--denoise", "0.5"), "denoise"),
+            ((source, dest, "--format", "gif"), "--format is one of"),
+            (("--status", dest), "holds no manifest"),
+            (("--status", source, dest), "--status takes the destination alone"),
+        ):
+            extra = () if "--status" in words else ("-m", model)
+            assert told in refusal(cluster(*words, *extra)), words
+    assert "no model 'none' ships" in refusal(cluster(source, dest, "-m", "none"))
+    assert not dest.exists()
+    (dest / ".lightwell").mkdir(parents=True)
+    (dest / ".lightwell" / "job.json").write_text(json.dumps({"version": 99}))
+    assert "is a manifest of version 99" in refusal(cluster(source, dest, "-m", model))
+
+
+def test_a_name_that_is_not_utf8_is_told_before_any_work(
+    tmp_path: Path, model: str, make: Make, cluster: Command
+) -> None:
+    source = make(tmp_path / "in", ["a.png"])
+    try:
+        Path(os.fsdecode(os.fsencode(source) + b"/na\xefve.png")).touch()
+    except OSError:
+        pytest.skip("this disk takes only UTF-8")
+    assert r"the name na\xefve.png is not UTF-8" in refusal(cluster(source, tmp_path / "out", "-m", model))
+    assert not (tmp_path / "out").exists()
+
+
+def test_missing_credentials_are_one_line(tmp_path: Path, model: str, make: Make, cluster: Command) -> None:
+    without = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"), "")
+    without |= {name: str(tmp_path / "none") for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE")}
+    without |= {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_EC2_METADATA_DISABLED": "true"}
+    told = refusal(cluster("s3://night/in", tmp_path / "out", "-m", model, **without))
+    assert "s3://night/in: cannot be listed: Unable to locate credentials" in told
+    source = make(tmp_path / "in", ["a.png"])
+    told = refusal(cluster(source, "s3://night/out", "-m", model, **without))
+    assert "Unable to locate credentials" in told
