@@ -133,6 +133,7 @@ def _traced(net: nn.Module, channels: int) -> onnx.ModelProto | None:
             input_names=["low"],
             output_names=["restored"],
             dynamic_axes={"low": sizes, "restored": sizes},
+            do_constant_folding=False,  # parameters keep their names, and runtimes do it when they load
             opset_version=OPSET,
             dynamo=False,
         )
