@@ -4,7 +4,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lightwell.models.layers import DepthwiseConv2d, LayerNorm2d, PairConv2d, SimpleGate, safe_magnitude
+from lightwell.models.layers import (
+    DepthwiseConv2d,
+    LayerNorm2d,
+    PairConv2d,
+    SimpleGate,
+    conv_part,
+    safe_magnitude,
+    scaled_conv,
+)
 
 
 @pytest.mark.parametrize("dilation", [1, 2, 4, 9])
@@ -27,6 +35,27 @@ def test_pair_convolution_is_the_grouped_one() -> None:
     expected = F.conv2d(x, layer.weight, layer.bias, padding=1, groups=4)
 
     torch.testing.assert_close(layer(x), expected, atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("channels", [4, 6, 5])
+def test_parts_of_a_pair_convolution_after_a_pointwise_one_are_parts_of_the_whole(channels: int) -> None:
+    torch.manual_seed(0)
+    layer, pointwise = PairConv2d(2 * channels).double(), torch.nn.Conv2d(3, 2 * channels, 1).double()
+    x = torch.randn(2, 3, 7, 9, dtype=torch.float64)
+
+    parts = [layer.part_after(pointwise, x, slice(k, k + channels)) for k in (0, channels)]
+
+    torch.testing.assert_close(torch.cat(parts, 1), layer(pointwise(x)), atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("layer", [torch.nn.Conv2d(6, 8, 1, bias=False), DepthwiseConv2d(8, 3)])
+def test_parts_and_scales_of_convolutions(layer: torch.nn.Conv2d) -> None:
+    x = torch.randn(2, layer.in_channels, 7, 9, generator=torch.Generator().manual_seed(0))
+    seen, scale = x if layer.groups == 1 else x[:, 2:5], torch.arange(8.0).view(1, 8, 1, 1)
+
+    torch.testing.assert_close(conv_part(layer, seen, slice(2, 5)), layer(x)[:, 2:5])
+    if layer.groups == 1:
+        torch.testing.assert_close(scaled_conv(layer, x, scale), layer(x) * scale)
 
 
 def test_layer_norm_of_two_channels_by_hand() -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lightwell.cli.console import printable, progress, worded
-from lightwell.cli.options import DeviceName, _format, _tile, flag
+from lightwell.cli.options import DeviceName, flag
+from lightwell.cli.restore import _format, _tile
 
 if TYPE_CHECKING:
     from lightwell.cluster.manifest import Entry, Summary

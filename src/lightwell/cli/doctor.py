@@ -13,6 +13,7 @@ _WHEELS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntim
 _SHOWN = ("numpy", "pillow", "typer", "rich", "torch", "openvino", "safetensors")
 # Another device may round otherwise; two 8-bit levels are seen by nobody.
 _TOLERANCE = 2 / 255
+_HALF_TOLERANCE = 4 / 255
 
 
 def doctor(
@@ -64,6 +65,7 @@ def _check_devices(model: str | None) -> bool:
 
     from lightwell.engines.base import cores
     from lightwell.engines.onnx_runtime import providers
+    from lightwell.engines.openvino import installed
     from lightwell.errors import LightwellError
     from lightwell.restoring.restorer import Restorer
 
@@ -78,17 +80,24 @@ def _check_devices(model: str | None) -> bool:
     dark = np.random.default_rng(0).random((96, 128, 3), np.float32) * np.float32(0.2)
     expected = reference(dark)
     healthy = True
-    for device in providers():
+    ways = [(device, "float32") for device in providers()]
+    if installed():
+        ways = [way for way in ways if way[0] != "openvino"] + [("openvino", "float32"), ("openvino", "bfloat16")]
+    for device, precision in ways:
+        name = device if precision == "float32" else f"{device}, {precision}"
         try:
-            restorer = reference if device == "cpu" else Restorer(model, device=device)  # type: ignore[arg-type]
+            restorer = (
+                reference if device == "cpu" else Restorer(model, device=device, precision=precision)  # type: ignore[arg-type]
+            )
             restorer(dark)
             started = time.monotonic()
             gap = float(np.abs(restorer(dark) - expected).max())
         except LightwellError as error:
-            typer.echo(f"  {device}: does not run: {error}")
+            typer.echo(f"  {name}: does not run: {error}")
             continue
         seconds = time.monotonic() - started
-        verdict = "ok" if gap <= _TOLERANCE else "WRONG, do not use it"
-        healthy = healthy and gap <= _TOLERANCE
-        typer.echo(f"  {device}: {verdict}, differs from the CPU by at most {gap:.1e} (of 1), {seconds:.2f} s")
+        tolerance = _TOLERANCE if precision == "float32" else _HALF_TOLERANCE
+        verdict = "ok" if gap <= tolerance else "WRONG, do not use it"
+        healthy = healthy and gap <= tolerance
+        typer.echo(f"  {name}: {verdict}, differs from the CPU by at most {gap:.1e} (of 1), {seconds:.2f} s")
     return healthy

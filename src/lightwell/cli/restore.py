@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import closing
 from dataclasses import asdict
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
     from lightwell.restoring.restorer import Tile
 
 __all__ = ["restore"]
+
+
+class _Precision(StrEnum):
+    auto = "auto"
+    float32 = "float32"
+    bfloat16 = "bfloat16"
 
 
 def restore(
@@ -70,6 +77,10 @@ def restore(
         str, typer.Option(metavar="auto|off|N", help="Side of the tiles that large pictures are cut into.")
     ] = "auto",
     device: Annotated[DeviceName, typer.Option(case_sensitive=False, help="Where to run.")] = DeviceName.auto,
+    precision: Annotated[
+        _Precision,
+        typer.Option(case_sensitive=False, help="bfloat16: half the time, on a CPU that has it, with OpenVINO."),
+    ] = _Precision.auto,
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads for each picture. Default: the cores, shared by the jobs.")
     ] = None,
@@ -148,6 +159,7 @@ def restore(
                 model,
                 device=device.value,
                 threads=threads or max(1, cores() // workers),
+                precision=precision.value,
                 tile=side,
                 max_memory=memory // workers,
             )

@@ -12,10 +12,12 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DEVICES", "Array", "Device", "Engine", "cores"]
+__all__ = ["DEVICES", "PRECISIONS", "Array", "Device", "Engine", "Precision", "agreement", "cores"]
 
 Array = NDArray[np.float32]
 Device = Literal["auto", "cpu", "cuda", "openvino", "coreml"]
+Precision = Literal["auto", "float32", "bfloat16"]
+PRECISIONS: tuple[Precision, ...] = ("auto", "float32", "bfloat16")
 DEVICES: tuple[Device, ...] = ("auto", "cpu", "cuda", "openvino", "coreml")
 
 
@@ -50,6 +52,18 @@ class Engine(Protocol):
         Raises:
             WeightsError: the graph does not take these arrays, or gives values that are no numbers.
         """
+
+
+def agreement(expected: Mapping[str, Array], found: Mapping[str, Array]) -> tuple[float, float]:
+    """How far two engines' pictures agree: in dB between values cut off to [0, 1], and the largest gap in 8-bit levels.
+
+    Args:
+        expected: what a graph gives in the engine that is trusted.
+        found: what it gives in the other, for the same arrays.
+    """
+    gaps = [np.clip(found[name], 0, 1) - np.clip(expected[name], 0, 1) for name in expected]
+    error = max(float(np.mean(np.square(gap))) for gap in gaps)
+    return -10 * math.log10(max(error, 1e-12)), 255 * max(float(np.abs(gap).max()) for gap in gaps)
 
 
 def cores() -> int:

@@ -79,7 +79,12 @@ class OnnxRuntime:
                 f"or choose one of the devices {', '.join(available)}"
             )
         for name in wanted:
-            session = _start(graph, name, threads)
+            try:
+                session = _start(graph, name, threads)
+            except WeightsError:
+                if name != wanted[-1]:  # one that fails is no reason to fail where another may work
+                    continue
+                raise
             if session.get_providers()[0] == _PROVIDERS[name]:  # otherwise onnxruntime fell back to the CPU
                 self._session, self._device = session, name
                 break

@@ -24,6 +24,7 @@ import numpy as np
 import onnx
 import torch
 from onnx import numpy_helper
+from onnx.reference import ReferenceEvaluator
 from torch import nn
 
 from lightwell.errors import WeightsError
@@ -37,6 +38,7 @@ OPSET = 20
 _TRIED = ((1, 61, 75), (2, 33, 40))  # N, H and W other than those that are traced
 _TOLERANCE = 1e-4
 _BYTES_PER_PIXEL_OF_A_MILLION = 2048
+_LARGEST_FOLDED = 1024  # values of constants that are stored rather than computed
 
 
 def spec(net: nn.Module, name: str, bytes_per_pixel: int | None = None) -> dict[str, Any]:
@@ -162,6 +164,7 @@ def _traced(net: nn.Module, channels: int) -> onnx.ModelProto | None:
             input_names=["low"],
             output_names=["restored"],
             dynamic_axes={"low": sizes, "restored": sizes},
+            do_constant_folding=False,  # parameters keep their names, and runtimes do it when they load
             opset_version=OPSET,
             dynamo=False,
         )
@@ -253,6 +256,8 @@ def _tidy(model: onnx.ModelProto) -> onnx.ModelProto:
     nested = any(
         attribute.type == onnx.AttributeProto.GRAPH for node in model.graph.node for attribute in node.attribute
     )
+    if not nested:
+        _simplify(model.graph)
     short = {} if nested else _short_names(model.graph)
     for node in model.graph.node:
         del node.metadata_props[:]
@@ -270,6 +275,34 @@ def _tidy(model: onnx.ModelProto) -> onnx.ModelProto:
     del model.graph.metadata_props[:]
     del model.metadata_props[:]
     return model
+
+
+def _simplify(graph: onnx.GraphProto) -> None:
+    """Leaves out what is computed twice, and what is computed of small constants, so that the graph loads quickly."""
+    outputs = {value.name for value in graph.output}
+    known: dict[str, Any] = {}
+    made: dict[tuple[Any, ...], list[str]] = {}
+    names: dict[str, str] = {}
+    nodes = []
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        attributes = sorted(attribute.SerializeToString(deterministic=True) for attribute in node.attribute)
+        key = (node.domain, node.op_type, *node.input, *attributes, len(node.output))
+        if outputs.isdisjoint(node.output):
+            if key in made:
+                names.update(zip(node.output, made[key], strict=True))
+                continue
+            made[key] = list(node.output)
+            if all(name in known for name in node.input):
+                values = ReferenceEvaluator(node).run(None, {name: known[name] for name in node.input})
+                if sum(np.size(value) for value in values) <= _LARGEST_FOLDED:
+                    known |= zip(node.output, map(np.asarray, values), strict=True)
+                    continue
+        nodes.append(node)
+    used = set().union(*(node.input for node in nodes))
+    del graph.node[:]
+    graph.node.extend(nodes)
+    graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in known.items() if name in used)
 
 
 def _short_names(graph: onnx.GraphProto) -> dict[str, str]:

@@ -24,12 +24,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightwell.models.layers import DepthwiseConv2d, LayerNorm2d, PairConv2d, SimpleGate, safe_magnitude
+from lightwell.models.layers import (
+    DepthwiseConv2d,
+    LayerNorm2d,
+    PairConv2d,
+    SimpleGate,
+    conv_part,
+    exporting,
+    safe_magnitude,
+    scaled_conv,
+)
 from lightwell.models.registry import register_model, register_network
-from lightwell.models.spectrum import irfft2, rfft2
+from lightwell.models.spectrum import irfft2_by_matrices, rfft2_by_matrices
 
 __all__ = ["DarkIR", "DarkIRConfig", "DarkIRTrunk", "DecoderBlock", "EncoderBlock", "FreMLP"]
 
+# Added to the real parts of an exported graph's spectrum: a bin that is exactly zero has phase 0, and no other changes.
+_NULL_BIN = 1e-15
 _BETA, _GAMMA = 0.1, 0.02  # the gates' values that training begins with
 
 
@@ -104,13 +115,23 @@ class FreMLP(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
             wide = x if x.dtype == torch.float64 else x.float()
-            real, imag = rfft2(wide, self.fold)
+            spectrum = torch.fft.rfft2(wide)
+            real, imag = spectrum.real, spectrum.imag
             magnitude, null = safe_magnitude(real, imag)
             mapped = self.process1(magnitude.masked_fill(null, 0.0))
             gain = mapped / magnitude
             # A bin that is exactly zero has phase 0, so its new magnitude is its new real part.
-            out = irfft2(torch.where(null, mapped, real * gain), imag * gain, x.shape[-1], self.fold)
+            new = torch.complex(torch.where(null, mapped, real * gain), imag * gain)
+            out: Tensor = torch.fft.irfft2(new, s=x.shape[-2:])
         return out.to(x.dtype)
+
+    def exported(self, x: Tensor, scale: Tensor) -> Tensor:
+        """``scale`` times :meth:`forward`, in operators that every runtime has."""
+        first, bend, last = self.process1
+        spectrum = rfft2_by_matrices(x, self.fold) + torch.tensor([[_NULL_BIN], [0.0]], dtype=x.dtype)
+        magnitude = spectrum.square().sum(3).sqrt()
+        gain = scaled_conv(last, bend(first(magnitude)), scale) / magnitude  # type: ignore[arg-type]
+        return irfft2_by_matrices(spectrum * gain.unsqueeze(3), x.shape[-1], self.fold)
 
 
 class _SpatialAttention(nn.Module):
@@ -136,7 +157,13 @@ class _SpatialAttention(nn.Module):
     def expand(self, x: Tensor) -> Tensor:
         raise NotImplementedError
 
+    def expand_part(self, x: Tensor, part: slice) -> Tensor:
+        """The channels ``part`` of :meth:`expand`."""
+        raise NotImplementedError
+
     def attend(self, x: Tensor) -> Tensor:
+        if exporting():
+            return self._attend_exported(x)
         expanded = self.expand(self.norm1(x))
         total = self.branches[0](expanded)
         for branch in self.branches[1:]:
@@ -144,6 +171,17 @@ class _SpatialAttention(nn.Module):
         gated = self.gate(total)
         attended: Tensor = x + self.beta * self.conv3(gated * self.sca(gated))
         return attended
+
+    def _attend_exported(self, x: Tensor) -> Tensor:
+        """The same with the gate's halves computed apart, which spares a graph from cutting its features in two."""
+        normed, channels = self.norm1(x), self.conv3.in_channels
+        halves = []
+        for part in (slice(0, channels), slice(channels, 2 * channels)):
+            expanded = self.expand_part(normed, part)
+            branches = [conv_part(branch.branch[0], expanded, part) for branch in self.branches]  # type: ignore[index, arg-type]
+            halves.append(sum(branches[1:], branches[0]))
+        gated = halves[0] * halves[1]
+        return x + scaled_conv(self.conv3, gated * self.sca(gated), self.beta)
 
 
 class EncoderBlock(_SpatialAttention):
@@ -164,8 +202,13 @@ class EncoderBlock(_SpatialAttention):
         expanded: Tensor = self.conv1(self.extra_conv(x))
         return expanded
 
+    def expand_part(self, x: Tensor, part: slice) -> Tensor:
+        return conv_part(self.conv1, self.extra_conv(x), part)
+
     def forward(self, x: Tensor) -> Tensor:
         y = self.attend(x)
+        if exporting():
+            return y + y * self.freq.exported(self.norm2(y), self.gamma)
         out: Tensor = y + self.gamma * (y * self.freq(self.norm2(y)))
         return out
 
@@ -188,8 +231,17 @@ class DecoderBlock(_SpatialAttention):
         expanded: Tensor = self.extra_conv(self.conv1(x))
         return expanded
 
+    def expand_part(self, x: Tensor, part: slice) -> Tensor:
+        if isinstance(self.extra_conv, PairConv2d):
+            return self.extra_conv.part_after(self.conv1, x, part)
+        return conv_part(self.conv1, x, part)
+
     def forward(self, x: Tensor) -> Tensor:
         y = self.attend(x)
+        if exporting():
+            normed, channels = self.norm2(y), self.conv5.in_channels
+            first, second = (conv_part(self.conv4, normed, slice(k, k + channels)) for k in (0, channels))
+            return y + scaled_conv(self.conv5, first * second, self.gamma)
         out: Tensor = y + self.gamma * self.conv5(self.gate(self.conv4(self.norm2(y))))
         return out
 

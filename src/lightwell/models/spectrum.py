@@ -1,11 +1,12 @@
-"""The two-dimensional real Fourier transform, by FFT or by matrix products.
+"""The two-dimensional real Fourier transform by matrix products, for graphs.
 
-Both give ``torch.fft.rfft2`` with ``norm="backward"`` as a pair of real tensors. The matrix products are what an
-exported graph uses: no runtime needs an FFT operator or a complex type for them, and the sizes may stay dynamic.
+No runtime needs an FFT operator or a complex type for them, and the sizes may stay dynamic. Real and imaginary parts
+lie side by side in one tensor, so that a product with one matrix does what is four products and two sums otherwise.
 
 A network that halves its picture n times works on heights that are multiples of 2^n, so the columns' transform of
 length H = M f splits into one of length M and one of length f (Cooley and Tukey, 1965): M + f products per value
 instead of H. It leaves the rows of the spectrum in another order, which does not matter to what works on single bins.
+Below a fold of 4 the products are so small that they take longer than what they save.
 """
 
 from __future__ import annotations
@@ -15,85 +16,105 @@ import math
 import torch
 from torch import Tensor
 
-from lightwell.models.layers import exporting
+__all__ = ["irfft2_by_matrices", "rfft2_by_matrices"]
 
-__all__ = ["irfft2", "irfft2_by_matrices", "rfft2", "rfft2_by_matrices"]
+_LEAST_FOLD = 4
 
 
-def rfft2(x: Tensor, fold: int = 1) -> tuple[Tensor, Tensor]:
-    """Real part and imaginary part of the one-sided spectrum.
+def rfft2_by_matrices(x: Tensor, fold: int = 1) -> Tensor:
+    """``torch.fft.rfft2`` with ``norm="backward"``.
 
     Args:
         x: real tensor ``(N, C, H, W)``.
-        fold: a divisor of H by which an exported graph splits the columns' transform.
+        fold: a divisor of H by which the columns' transform may be split.
 
     Returns:
-        Two tensors ``(N, C, H, W // 2 + 1)``; in an exported graph row ``f p + q`` holds the frequency ``p + q H / f``.
+        ``(N, C, H, 2, W // 2 + 1)``, the real parts and the imaginary parts. Row ``f p + q`` holds the frequency
+        ``p + q H / f``, where f is the fold, or 1 below 4.
     """
-    if exporting():
-        return rfft2_by_matrices(x, fold)
-    spectrum = torch.fft.rfft2(x)
-    return spectrum.real, spectrum.imag
+    n, c, height, width = x.shape
+    bins = width // 2 + 1
+    rows = x @ _rows_matrix(width, x)
+    if fold < _LEAST_FOLD:
+        columns = _columns_matrix(height, x) @ rows.reshape(n, c, 2 * height, bins)
+    else:
+        part = height // fold
+        waves = _folded_waves(part, x) @ rows.reshape(n, c, part, fold * 2 * bins)
+        columns = _twist(part, fold, x) @ waves.reshape(n, c, part, 4 * fold, bins)
+    return columns.reshape(n, c, height, 2, bins)
 
 
-def irfft2(real: Tensor, imag: Tensor, width: int, fold: int = 1) -> Tensor:
-    """The inverse of :func:`rfft2`.
+def irfft2_by_matrices(spectrum: Tensor, width: int, fold: int = 1) -> Tensor:
+    """The inverse of :func:`rfft2_by_matrices`: the products with the transposed matrices.
+
+    They are made transposed: onnxruntime takes half as long again for a product with a matrix that it has to turn.
 
     Args:
-        real: real part ``(N, C, H, W // 2 + 1)``.
-        imag: imaginary part, the same shape.
+        spectrum: ``(N, C, H, 2, W // 2 + 1)``.
         width: W of the result, which the spectrum's shape leaves open by one.
-        fold: as it was given to :func:`rfft2`.
+        fold: as it was given to :func:`rfft2_by_matrices`.
     """
-    if exporting():
-        return irfft2_by_matrices(real, imag, width, fold)
-    x: Tensor = torch.fft.irfft2(torch.complex(real, imag), s=(real.shape[-2], width))
-    return x
-
-
-def rfft2_by_matrices(x: Tensor, fold: int = 1) -> tuple[Tensor, Tensor]:
-    """:func:`rfft2` as products with cosine and sine matrices."""
-    n, c, height, width = x.shape
-    part, bins = height // fold, width // 2 + 1
-    cos, sin = _waves(width, bins, width, x)
-    real, imag = (t.reshape(n, c, part, fold * bins) for t in (x @ cos, -(x @ sin)))
-    cos, sin = _waves(part, part, part, x)
-    real, imag = (t.reshape(n, c, part, fold, bins) for t in (cos @ real + sin @ imag, cos @ imag - sin @ real))
-    cos, sin = _twisted_waves(part, fold, x)
-    real, imag = cos @ real + sin @ imag, cos @ imag - sin @ real
-    return real.reshape(n, c, height, bins), imag.reshape(n, c, height, bins)
-
-
-def irfft2_by_matrices(real: Tensor, imag: Tensor, width: int, fold: int = 1) -> Tensor:
-    """:func:`irfft2` as products with cosine and sine matrices."""
-    n, c, height, bins = real.shape
-    part = height // fold
-    cos, sin = (t.transpose(-1, -2) for t in _twisted_waves(part, fold, real))
-    real, imag = (t.reshape(n, c, part, fold, bins) for t in (real, imag))
-    real, imag = (t.reshape(n, c, part, fold * bins) for t in (cos @ real - sin @ imag, cos @ imag + sin @ real))
-    cos, sin = _waves(part, part, part, real)
-    real, imag = (t.reshape(n, c, height, bins) for t in (cos @ real - sin @ imag, cos @ imag + sin @ real))
+    n, c, height, _, bins = spectrum.shape
+    if fold < _LEAST_FOLD:
+        rows = _columns_matrix(height, spectrum, -1) @ spectrum.reshape(n, c, 2 * height, bins)
+    else:
+        part = height // fold
+        waves = _twist_back(part, fold, spectrum) @ spectrum.reshape(n, c, part, 2 * fold, bins)
+        rows = _folded_waves(part, spectrum, 2) @ waves.reshape(n, c, 2 * part, fold * 2 * bins)
     # Every bin stands for itself and its mirror image, but the constant one and, at even widths, the last.
-    number = torch.arange(bins, device=real.device)
+    number = torch.arange(bins, device=spectrum.device)[:, None]
     alone = (number == 0) | (2 * number == width)
-    share = torch.where(alone, 1.0, 2.0).to(real.dtype)[:, None] / (height * width)
-    cos, sin = _waves(bins, width, width, real)
-    return real @ (share * cos) - imag @ (share * sin)
+    share = torch.where(alone, 1.0, 2.0).to(spectrum.dtype) / (height * width)
+    cos, sin = _cos_sin(number * torch.arange(width, device=spectrum.device), width, spectrum)
+    return rows.reshape(n, c, height, 2 * bins) @ torch.cat((share * cos, -share * sin), 0)
 
 
-def _waves(rows: int, columns: int, period: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Cosine and sine of ``2 pi j k / period`` for row j and column k."""
-    j = torch.arange(rows, device=like.device)[:, None]
-    k = torch.arange(columns, device=like.device)
-    return _cos_sin(j * k, period, like)
+def _rows_matrix(width: int, like: Tensor) -> Tensor:
+    """``(width, 2 bins)``: a row of pixels to its spectrum, real parts, then imaginary parts."""
+    j = torch.arange(width, device=like.device)[:, None]
+    cos, sin = _cos_sin(j * torch.arange(width // 2 + 1, device=like.device), width, like)
+    return torch.cat((cos, -sin), 1)
 
 
-def _twisted_waves(part: int, fold: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Cosine and sine of ``2 pi r (p + q part) / (part fold)``, of shape ``(p: part, q: fold, r: fold)``."""
+def _columns_matrix(height: int, like: Tensor, direction: int = 1) -> Tensor:
+    """``(2 height, 2 height)``: real and imaginary parts in turn to the same of the spectrum; -1 for its transpose."""
+    j = torch.arange(height, device=like.device)
+    cos, sin = _cos_sin(j[:, None] * j, height, like)
+    sin = direction * sin
+    real, imag = torch.stack((cos, sin), 2), torch.stack((-sin, cos), 2)
+    return torch.stack((real, imag), 1).reshape(2 * height, 2 * height)
+
+
+def _folded_waves(part: int, like: Tensor, axis: int = 1) -> Tensor:
+    """``(2 part, part)``: sums with the cosine and with the sine of each frequency in turn; axis 2 transposes it."""
+    j = torch.arange(part, device=like.device)
+    cos, sin = _cos_sin(j[:, None] * j, part, like)
+    return torch.stack((cos, sin), axis).reshape(3 * part - axis * part, axis * part)
+
+
+def _twist(part: int, fold: int, like: Tensor) -> Tensor:
+    """``(part, 2 fold, 4 fold)``: from the sums of a frequency p to the spectrum at ``p + q part``.
+
+    Columns go by cosine or sine, r (the row's remainder by fold), real or imaginary; rows by q, real or imaginary.
+    """
     p = torch.arange(part, device=like.device)[:, None, None]
     q = torch.arange(fold, device=like.device)[:, None]
     r = torch.arange(fold, device=like.device)
-    return _cos_sin(r * (p + q * part), part * fold, like)
+    cos, sin = _cos_sin(r * (p + q * part), part * fold, like)
+    real = torch.stack((torch.stack((cos, sin), 3), torch.stack((-sin, cos), 3)), 2)
+    imag = torch.stack((torch.stack((-sin, cos), 3), torch.stack((-cos, -sin), 3)), 2)
+    return torch.stack((real, imag), 2).reshape(part, 2 * fold, 4 * fold)
+
+
+def _twist_back(part: int, fold: int, like: Tensor) -> Tensor:
+    """:func:`_twist` transposed, ``(part, 4 fold, 2 fold)``."""
+    p = torch.arange(part, device=like.device)[:, None, None]
+    r = torch.arange(fold, device=like.device)[:, None]
+    q = torch.arange(fold, device=like.device)
+    cos, sin = _cos_sin(r * (p + q * part), part * fold, like)
+    ahead, back = torch.stack((cos, -sin), 3), torch.stack((sin, cos), 3)
+    waves = torch.stack((torch.stack((ahead, back), 2), torch.stack((-back, ahead), 2)), 1)
+    return waves.reshape(part, 4 * fold, 2 * fold)
 
 
 def _cos_sin(product: Tensor, period: int, like: Tensor) -> tuple[Tensor, Tensor]:

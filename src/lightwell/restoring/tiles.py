@@ -18,6 +18,8 @@ Progress = Callable[[float], None]
 
 # A piece may be twice as long as a tile where it is narrow: what a transform takes goes with the sides, not the area.
 _LONGEST = 2
+# Networks work on sides that are multiples of this.
+_STEP = 8
 
 
 def fits_whole(size: tuple[int, int], tile: int) -> bool:
@@ -102,10 +104,14 @@ def in_tiles(
 
 
 def _spans(length: int, tile: int, overlap: int) -> list[tuple[int, int]]:
-    """Overlapping spans that cover a side; all have one length, so that the network sees one shape."""
+    """Overlapping spans that cover a side; all have one length, so that the network sees one shape.
+
+    They are no longer than so many spans need to be: what overlaps more than it must is computed twice for nothing.
+    """
     if length <= tile:
         return [(0, length)]
     count = math.ceil((length - overlap) / (tile - overlap))
+    tile = min(tile, math.ceil((length + (count - 1) * overlap) / count / _STEP) * _STEP)
     starts = [round(k * (length - tile) / (count - 1)) for k in range(count)]
     return [(start, start + tile) for start in starts]
 
