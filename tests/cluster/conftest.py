@@ -56,7 +56,7 @@ def cluster(program: list[str], environment: dict[str, str]) -> Command:
     def run(*words: object, **more: str) -> subprocess.CompletedProcess[str]:
         command = [*program, *map(str, words)]
         return subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=240, env={**environment, **more}
+            command, capture_output=True, text=True, check=False, timeout=540, env={**environment, **more}
         )
 
     return run

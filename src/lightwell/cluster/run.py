@@ -335,7 +335,8 @@ def _ray(address: str | None, workers: int | None, threads: int) -> Iterator[Any
                 ray.init(num_cpus=at_once, include_dashboard=False, object_store_memory=_STORE_BYTES, **quiet)
             else:
                 ray.init(address=address, **quiet)
-    except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+    except Exception as error:  # on a busy machine Ray gives up with a bare one
+        ray.shutdown()
         where = "cannot start Ray here" if address is None else f"cannot join the Ray cluster at {address}"
         raise PlanError(f"{where}: {str(error).strip().splitlines()[0]}") from error
     try:
