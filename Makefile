@@ -4,7 +4,7 @@ BIN    := $(VENV)/bin
 
 ALL_BACKENDS := torch tensorflow jax
 
-.PHONY: demo test test-slow test-web test-keras test-cluster check wheel clean help
+.PHONY: demo test test-slow test-web test-keras test-cluster test-cluster-faults check wheel clean help
 
 help:  ## these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -31,7 +31,10 @@ test-keras: $(VENV)-keras/.done  ## lightwell.keras on all its backends, which a
 	done
 
 test-cluster: $(VENV)-cluster/.done  ## lightwell.cluster with Ray, which is some 700 MB to install
-	$(VENV)-cluster/bin/pytest tests/cluster
+	$(VENV)-cluster/bin/pytest -m "not slow" tests/cluster
+
+test-cluster-faults: $(VENV)-cluster/.done  ## workers, drivers, disks and machines that die, with a real Ray; some minutes
+	$(VENV)-cluster/bin/pytest -m slow tests/cluster
 
 check: $(VENV)/.dev  ## ruff, mypy and import rules alone
 	$(BIN)/ruff check
