@@ -3,6 +3,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 ALL_BACKENDS := torch tensorflow jax
+# Each in a process of its own: they start processes and threads beside libraries that handle signals themselves.
+APART := tests/serve tests/training tests/video
 
 .PHONY: demo test test-slow test-web test-keras test-cluster test-cluster-faults check wheel clean help
 
@@ -15,7 +17,8 @@ demo: $(VENV)/.runtime  ## restore the example photos into demo/ and write demo/
 
 test: $(VENV)/.dev  ## ruff, mypy, import rules and the quick tests
 	$(MAKE) check
-	$(BIN)/pytest -m "not slow and not web"
+	$(BIN)/pytest -m "not slow and not web" $(addprefix --ignore=,$(APART))
+	set -e; for folder in $(APART); do $(BIN)/pytest -m "not slow and not web" $$folder; done
 
 test-slow: $(VENV)/.dev  ## the tests that take minutes
 	$(BIN)/pytest -m slow
