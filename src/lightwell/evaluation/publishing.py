@@ -24,6 +24,7 @@ from lightwell.export.onnx import export_onnx, link_weights
 from lightwell.files import whole_file
 from lightwell.models import load_model, save_weights
 from lightwell.zoo import Spec
+from lightwell.zoo.card import file_stems
 
 __all__ = ["SETS", "multiplications", "publish"]
 
@@ -72,7 +73,9 @@ def publish(
         spec = Spec.from_mapping(content["spec"])
     except (OSError, KeyError, ValueError) as error:
         raise WeightsError(f"{card}: a card has to be there first ({error})") from error
-    given = weights if isinstance(weights, Mapping) else {spec.roles[0]: weights}
+    given = dict(weights) if isinstance(weights, Mapping) else {spec.roles[0]: weights}
+    stems = file_stems(content, spec.roles)
+    given |= {role: zoo / f"{stems[role]}.safetensors" for role in content.get("shared", {})}
     if set(given) != set(spec.roles):
         raise WeightsError(f"{name} needs weights for {' and '.join(spec.roles)}, not for {' and '.join(given)}")
     pairs = {label: find_set(data, each) for label, each in sets.items()}
@@ -80,8 +83,13 @@ def publish(
     with TemporaryDirectory(prefix="lightwell-") as scratch:
         files = []
         for role, net in nets.items():
-            stem = name if len(nets) == 1 else f"{name}.{role}"
+            stem = stems[role]
             graph, linked = Path(scratch, f"{stem}.onnx"), Path(scratch, f"{stem}.safetensors")
+            if role in content.get("shared", {}):
+                for path in (graph, linked):
+                    path.write_bytes((zoo / path.name).read_bytes())
+                files += [graph, linked]
+                continue
             save_weights(net, linked)
             export_onnx(net, graph, name=stem, bytes_per_pixel=spec.bytes_per_pixel)
             link_weights(graph, linked)

@@ -56,11 +56,7 @@ def find(name: str) -> Card:
 
 def networks() -> dict[str, Path]:
     """The weights of every network that ships, by name: its model's, with ``.ROLE`` behind it where it has several."""
-    return {
-        card.name if len(card.weights) == 1 else f"{card.name}.{role}": path
-        for card in _cards()
-        for role, path in card.weights.items()
-    }
+    return {path.stem: path for card in _cards() for path in card.weights.values()}
 
 
 def is_file_name(model: str | os.PathLike[str]) -> bool:

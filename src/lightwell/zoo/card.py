@@ -12,7 +12,7 @@ from typing import Any
 from lightwell.errors import WeightsError
 from lightwell.zoo.spec import Spec
 
-__all__ = ["Card", "Score", "read_card"]
+__all__ = ["Card", "Score", "file_stems", "read_card"]
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,7 @@ def read_card(path: Path) -> Card:
         content = json.loads(path.read_text(encoding="utf-8"))
         name = str(content["name"])
         spec = Spec.from_mapping(content["spec"])
+        stems = file_stems(content, spec.roles)
         return Card(
             name=name,
             summary=str(content["summary"]),
@@ -107,8 +108,8 @@ def read_card(path: Path) -> Card:
             default=bool(content["default"]),
             parameters=int(content["parameters"]),
             spec=spec,
-            graphs=_files(path.parent, name, spec.roles, "onnx"),
-            weights=_files(path.parent, name, spec.roles, "safetensors"),
+            graphs={role: path.parent / f"{stem}.onnx" for role, stem in stems.items()},
+            weights={role: path.parent / f"{stem}.safetensors" for role, stem in stems.items()},
             numbers=tuple(Score(**number) for number in content["numbers"]),
             sha256={str(file): str(digest) for file, digest in content["sha256"].items()},
             content=content,
@@ -119,10 +120,17 @@ def read_card(path: Path) -> Card:
         raise WeightsError(f"{path}: not the card of a model ({type(error).__name__}: {error})") from error
 
 
-def _files(folder: Path, name: str, roles: tuple[str, ...], suffix: str) -> dict[str, Path]:
-    """``NAME.onnx`` for the graph of a model that has only one, else ``NAME.ROLE.onnx``."""
-    if "/" in name or "\\" in name or name.startswith("."):
-        raise ValueError(f"{name!r} is not the name of a model")
-    if len(roles) == 1:
-        return {roles[0]: folder / f"{name}.{suffix}"}
-    return {role: folder / f"{name}.{role}.{suffix}" for role in roles}
+def file_stems(content: Mapping[str, Any], roles: tuple[str, ...]) -> dict[str, str]:
+    """What the files of each role are called: NAME of a model that has only one, else NAME.ROLE.
+
+    A card's ``shared`` names, by role, the model whose files it takes.
+
+    Raises:
+        ValueError: for a name that is a path.
+    """
+    shared = content.get("shared", {})
+    names = {role: str(shared.get(role, content["name"])) for role in roles}
+    for name in names.values():
+        if "/" in name or "\\" in name or name.startswith("."):
+            raise ValueError(f"{name!r} is not the name of a model")
+    return {role: name if len(roles) == 1 else f"{name}.{role}" for role, name in names.items()}
