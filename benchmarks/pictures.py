@@ -89,7 +89,7 @@ def dark(data: Path, shaken: bool) -> Iterator[Case]:
         if number % 2 == shaken:
             generator = torch.Generator().manual_seed(number)
             shots = Degradation(**{**vars(DARK), "blur_chance": float(shaken)}).sample(1, generator)
-            target = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
+            target = torch.tensor(picture).permute(2, 0, 1)[None].float() / 255
             low = (degrade(target, shots)[0].permute(1, 2, 0) * 255).round().byte().numpy()
             yield Case(f"dark_{name}", low, picture)
 
