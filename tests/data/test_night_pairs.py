@@ -11,7 +11,7 @@ from test_degrade import photograph, shots
 from typer.testing import CliRunner
 
 from lightwell.cli.app import app
-from lightwell.data.degrade import Degradation, degrade
+from lightwell.data.degrade import Degradation, by_lamps, degrade
 from lightwell.data.paired import find_pairs, load_pair
 from lightwell.data.public import find_set
 from lightwell.data.splits import held_out_photographs
@@ -77,3 +77,25 @@ def test_hard_light_is_drawn_as_often_as_asked() -> None:
     drawn = Degradation(hard_chance=0.25).sample(4000, torch.Generator().manual_seed(0)).hard
     assert float((drawn > 0).float().mean()) == pytest.approx(0.25, abs=0.03)
     assert float(drawn.max()) <= 1.3
+
+
+def test_lamps_leave_black_and_stay_well_exposed() -> None:
+    day = torch.full((1, 3, 60, 90), 0.8)
+    nights = torch.cat([by_lamps(day, torch.Generator().manual_seed(seed)) for seed in range(20)])
+    assert nights.amax((1, 2, 3)).min() > 0.9
+    assert nights.amin((1, 2, 3)).median() < 0.05
+    assert torch.equal(by_lamps(day, torch.Generator().manual_seed(3))[0], nights[3])
+
+
+def test_pairs_of_scenes_by_lamps_have_targets_of_their_own(good: Path, tmp_path: Path) -> None:
+    words = ["degrade", str(good), "-o", str(tmp_path / "lamps"), "--pairs", "--copies", "2", "--lamps", "1"]
+    ran = CliRunner().invoke(app, [*words, "--ev", "-3", "-2"])
+    assert ran.exit_code == 0, ran.output
+    pairs = find_pairs(tmp_path / "lamps" / "low", tmp_path / "lamps" / "high")
+    targets = [load_pair(pair).chunk(2, 2)[1].float() for pair in pairs]
+    assert len(pairs) == 6
+    assert not torch.equal(targets[0], targets[1])
+    assert all(t.mean() < np.asarray(Image.open(good / "a.png")).mean() for t in targets)
+    refused = CliRunner().invoke(app, ["degrade", str(good), "-o", str(tmp_path / "x"), "--lamps", "1"])
+    assert refused.exit_code == 2
+    assert "--pairs" in refused.output

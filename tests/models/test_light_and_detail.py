@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from lightwell.data.degrade import to_srgb
 from lightwell.models.darkir import DarkIRConfig, DecoderBlock, EncoderBlock
 from lightwell.models.light_and_detail import Detail, Light, normalise
 
@@ -22,24 +23,30 @@ def randomised(net: nn.Module, seed: int = 0, size: float = 0.2) -> nn.Module:
     return net.eval()
 
 
+def encoded(linear: float) -> float:
+    """sRGB's curve, by hand."""
+    return 1.055 * linear ** (1 / 2.4) - 0.055 if linear > 0.0031308 else 12.92 * linear
+
+
 def test_the_same_scene_at_any_exposure_looks_alike() -> None:
-    scene = torch.rand(1, 3, 16, 24)
-    bright, stops = normalise(scene * 0.8)
-    dark, more = normalise(scene * 0.1)
-    # The dark one's mean is above the floor of 0.002 by 25 times, so it is moved by 4 % less.
-    torch.testing.assert_close(dark, bright, rtol=0.06, atol=0.03)
-    assert float((more - stops).mean() * 4) == pytest.approx(3, abs=0.06)  # eight times as dark: three stops
+    scene = 0.02 + 0.98 * torch.rand(1, 3, 16, 24)
+    bright, stops = normalise(to_srgb(scene * 0.8))
+    dark, more = normalise(to_srgb(scene * 0.0125))
+    # Six stops apart; the floor of 0.002 under the mean level moves the dark one by 0.06 stops less.
+    torch.testing.assert_close(dark, bright, rtol=0.05, atol=0.01)
+    assert float((more - stops).mean() * 8) == pytest.approx(6, abs=0.1)
 
 
 def test_normalised_values_by_hand() -> None:
-    bent, stops = normalise(torch.tensor([0.104, 0.312]).reshape(1, 1, 1, 2).expand(1, 3, 1, 2))
-    # The mean is 0.208, so the gain is 0.42 / 0.21 = 2: one stop, a quarter of it 0.25.
-    torch.testing.assert_close(bent[0, 0, 0], torch.tensor([0.208, 0.624]))
-    torch.testing.assert_close(stops, torch.full((1, 1, 1, 2), 0.25))
-    (bent, _) = normalise(torch.tensor([0.0, 0.416]).reshape(1, 1, 1, 2))
-    torch.testing.assert_close(bent[0, 0, 0], torch.tensor([0.0, 0.832]))
-    (bent, _) = normalise(torch.tensor([0.0, 0.0, 0.0, 0.832]).reshape(1, 1, 1, 4))
-    torch.testing.assert_close(bent[0, 0, 0, 3], torch.tensor(2 - 1 / 1.664))
+    # A level whose light's power is 0.208: with the floor 0.21, half of what it is to be, so 2 ^ 2.2 times the light.
+    dark = encoded(0.208**2.2)
+    bent, stops = normalise(torch.full((1, 3, 1, 2), dark))
+    torch.testing.assert_close(bent, torch.full((1, 3, 1, 2), encoded((2 * 0.208) ** 2.2)))
+    torch.testing.assert_close(stops, torch.full((1, 1, 1, 2), 2.2 / 8))
+    # One light among black: power 0.872, mean 0.218 and floor give the gain of 0.42 / 0.22; above white it bends.
+    bent, _ = normalise(torch.tensor([0.0, 0.0, 0.0, encoded(0.872**2.2)]).reshape(1, 1, 1, 4))
+    assert float(bent[0, 0, 0, 3]) == pytest.approx(2 - 1 / encoded((0.872 * 0.42 / 0.22) ** 2.2), abs=5e-3)  # black counts as 0.0019
+    torch.testing.assert_close(bent[0, 0, 0, :3], torch.zeros(3))
 
 
 def test_fresh_networks_change_nothing() -> None:

@@ -67,6 +67,9 @@ def degrade(
     ] = (-6.0, 0.0),
     shaken: Annotated[float, typer.Option(min=0, max=1, help="Share that is blurred by a shaken camera.")] = 0.3,
     hard: Annotated[float, typer.Option(min=0, max=1, help="Share in hard light, as against a bright sky.")] = 0.0,
+    lamps: Annotated[
+        float, typer.Option(min=0, max=1, help="With --pairs: share whose scene is lit by lamps at night, black beyond.")
+    ] = 0.0,
     overwrite: Annotated[bool, flag("--overwrite", help="Replace copies that exist.")] = False,
     skip_existing: Annotated[
         bool, flag("--skip-existing", help="Leave out photographs whose copy exists: resumes a batch.")
@@ -115,6 +118,8 @@ def degrade(
     settings = Degradation(ev=ev, blur_chance=shaken, hard_chance=hard)
     if count is not None:
         raise typer.BadParameter("--count goes with --coco")
+    if lamps and not pairs:
+        raise typer.BadParameter("--lamps goes with --pairs: the scene itself becomes another")
 
     if overwrite and skip_existing:
         raise typer.BadParameter("--overwrite and --skip-existing exclude each other")
@@ -131,7 +136,9 @@ def degrade(
         held_out = set(held_out_photographs()) if leave_held_out else set()
         photographs = [job.source for job in work.jobs() if job.source and job.source.stem not in held_out]
         with progress(len(photographs), quiet=quiet) as done:
-            make_night_pairs(photographs, Path(output), seed=seed, copies=copies, settings=settings, done=done)
+            make_night_pairs(
+                photographs, Path(output), seed=seed, copies=copies, settings=settings, lamps=lamps, done=done
+            )
         return
     night_of_one: Callable[[Picture, int, str], Picture] = partial(night_of, settings=settings)
     if learned is not None and like is not None:

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-__all__ = ["Degradation", "Shots", "degrade", "expose", "to_linear", "to_srgb"]
+__all__ = ["Degradation", "Shots", "by_lamps", "degrade", "expose", "to_linear", "to_srgb"]
 
 _PATH_STEPS = 64
 
@@ -156,6 +156,31 @@ def expose(low: Tensor, stops: Tensor) -> Tensor:
         stops: ``(N,)`` exposure in EV.
     """
     return _to_8_bits(to_linear(low) * _per_picture(torch.exp2(stops), low))
+
+
+def by_lamps(target: Tensor, generator: torch.Generator) -> Tensor:
+    """Scenes lit by one to four lamps at night, well exposed: bright near the lamps and black beyond.
+
+    A restorer that has only seen day's light opens every shadow, and makes gray of a night sky.
+
+    Args:
+        target: good pictures by day, ``(N, 3, H, W)`` in [0, 1].
+        generator: what decides, on the CPU.
+    """
+    height, width = target.shape[-2:]
+    longer = max(height, width)
+    rows, columns = torch.arange(height)[:, None] / longer, torch.arange(width) / longer
+    nights = []
+    for picture in to_linear(target).split(1):
+        down, across, reach = torch.rand(3, int(torch.randint(1, 5, (), generator=generator)), generator=generator)
+        warm, faint = torch.rand(2, generator=generator).tolist()
+        field = torch.full((height, width), 10 ** -(2.5 + 1.5 * faint))
+        for y, x, r in zip(down * height / longer, across * width / longer, 0.06 + 0.22 * reach, strict=True):
+            field = torch.maximum(field, torch.exp(-((rows - y) ** 2 + (columns - x) ** 2) / (2 * r**2)))
+        tint = torch.exp2(0.4 * warm * torch.tensor([1.0, 0.0, -1.0]))
+        night = picture * field.to(picture) * tint.to(picture)[:, None, None]
+        nights.append(night / night.quantile(0.99).clamp_min(0.1))
+    return to_srgb(torch.cat(nights).clamp(0, 1))
 
 
 def degrade(target: Tensor, shots: Shots) -> Tensor:

@@ -12,14 +12,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lightwell.data.degrade import Degradation, Shots, degrade
+from lightwell.data.degrade import Degradation, Shots, by_lamps, degrade
 from lightwell.data.folders import read_named
 from lightwell.errors import WeightsError
 from lightwell.models import create_model, load_weights
 from lightwell.models.drgn import Generator, TwoSteps, transfer
 from lightwell.pictures import Picture
 
-__all__ = ["darken", "draws_of", "learned_night_of", "load_degradation", "night_of"]
+__all__ = ["by_night", "darken", "draws_of", "learned_night_of", "load_degradation", "night_of"]
 
 _LONGEST = 1024
 
@@ -39,6 +39,11 @@ def night_of(picture: Picture, seed: int, name: str, settings: Degradation | Non
 def darken(picture: Picture, shots: Shots) -> Picture:
     """The picture under the circumstances of one shot, otherwise as :func:`night_of`."""
     return _with_pixels(picture, degrade(_pixels(picture), shots))
+
+
+def by_night(picture: Picture, draws: torch.Generator) -> Picture:
+    """The scene of a photograph lit by lamps, well exposed (:func:`lightwell.data.degrade.by_lamps`)."""
+    return _with_pixels(picture, by_lamps(_pixels(picture), draws))
 
 
 @torch.no_grad()

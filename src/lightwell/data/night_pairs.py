@@ -9,9 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 
+import torch
+
 from lightwell.data.degrade import Degradation, Shots
 from lightwell.data.folders import read_named
-from lightwell.data.night import darken, draws_of
+from lightwell.data.night import by_night, darken, draws_of
 from lightwell.errors import DataError
 from lightwell.files import make_folder, whole_file
 
@@ -27,9 +29,12 @@ def make_night_pairs(
     seed: int = 0,
     copies: int = 1,
     settings: Degradation | None = None,
+    lamps: float = 0.0,
     done: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Writes ``low/NAME_K.png``, the photograph itself as ``high/NAME_K`` with its suffix, and ``shots.csv``.
+
+    Where the scene is lit by lamps, ``high/NAME_K.png`` is that scene and not the photograph.
 
     Args:
         photographs: good ones.
@@ -37,6 +42,7 @@ def make_night_pairs(
         seed: the same seed and file name give the same copies.
         copies: of each photograph.
         settings: ranges to draw from.
+        lamps: share of copies whose scene is lit by lamps, at night (:func:`lightwell.data.night.by_night`).
         done: told each photograph's name.
 
     Raises:
@@ -57,10 +63,17 @@ def make_night_pairs(
         picture = read_named(path)
         for copy in range(copies):
             name = f"{path.stem}_{copy}"
-            shots = (settings or Degradation()).sample(1, draws_of(seed, f"{path.name}/{copy}"))
+            draws = draws_of(seed, f"{path.name}/{copy}")
+            shots = (settings or Degradation()).sample(1, draws)
+            scene = picture
+            if lamps and torch.rand((), generator=draws) < lamps:
+                scene = by_night(picture, draws)
+                with whole_file(output / "high" / f"{name}.png") as stream:
+                    scene.write(stream, format="PNG")
+            else:
+                shutil.copyfile(path, output / "high" / f"{name}{path.suffix}")
             with whole_file(output / "low" / f"{name}.png") as stream:
-                darken(picture, shots).write(stream, format="PNG")
-            shutil.copyfile(path, output / "high" / f"{name}{path.suffix}")
+                darken(scene, shots).write(stream, format="PNG")
             rows.writerow((name, *_told(shots)))
         done(path.name)
     with whole_file(output / "shots.csv") as stream:
