@@ -1,7 +1,9 @@
 """Training steps: this package's loop against a plain one over the same network, batches and optimiser.
 
 The plain loop is what most published repositories have: a DataLoader with one worker that crops pictures held in
-memory, contiguous (NCHW) tensors, AdamW without fusion, an averaged copy updated parameter by parameter.
+memory, contiguous (NCHW) tensors, AdamW without fusion, an averaged copy updated parameter by parameter. For light-s
+(``--model light-s --batch 32``) the plain loop reduces a picture whenever it is drawn; for detail-s it has the lit
+pictures at hand, as ours.
 
     python benchmarks/training.py [--model darkir-s] [--side 128] [--batch 8] [--seconds 20] [--threads N]
 """
@@ -17,16 +19,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from lightwell.data.paired import load_pair
+from lightwell.data.public import find_set
 from lightwell.data.views import View
-from lightwell.losses import edge, l1
+from lightwell.losses import LOSSES
 from lightwell.models import create_model
 from lightwell.training.batches import Batches
 from lightwell.training.loop import Run, prefetched
 from lightwell.training.recipe import Recipe, Stage
+from lightwell.training.tasks import TASKS
 
 PAIRS = 24
 WARM_UP = 3
@@ -58,35 +64,37 @@ def ours(recipe: Recipe, device: torch.device) -> Callable[[], float]:
 
 
 class Crops(Dataset[tuple[Tensor, Tensor]]):
-    def __init__(self, data: Path, side: int, length: int) -> None:
-        self.side, self.length = side, length
-        self.pairs = [
-            tuple(
-                torch.tensor(np.array(Image.open(data / "pairs" / half / f"{n}.bmp"))).permute(2, 0, 1)
-                for half in ("low", "high")
-            )
-            for n in range(PAIRS)
-        ]
+    """Input and target, ``(planes, H, W)`` and ``(3, H, W)``."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        view = recipe.stages[0].views[0]
+        self.size, self.length = view.size, view.batch * recipe.steps
+        self.thumbnails = recipe.task == "light"
+        load = load_pair if self.thumbnails else TASKS[recipe.task].load
+        self.pairs = [load(pair).permute(2, 0, 1) for pair in find_set(recipe.data, "pairs")]
 
     def __len__(self) -> int:
         return self.length
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        low, target = self.pairs[index % PAIRS]
-        top, left = (int(torch.randint(n - self.side + 1, ())) for n in low.shape[1:])
-        crop = slice(None), slice(top, top + self.side), slice(left, left + self.side)
-        flip = bool(torch.rand(()) < 0.5)
-        low, target = ((x[crop].flip(2) if flip else x[crop]).float() / 255 for x in (low, target))
-        return low, target
+        pair = self.pairs[index % PAIRS]
+        if self.thumbnails:
+            pair = F.interpolate(pair[None].float(), self.size, mode="area")[0]
+        top, left = (int(torch.randint(n - side + 1, ())) for n, side in zip(pair.shape[1:], self.size, strict=True))
+        pair = pair[:, top : top + self.size[0], left : left + self.size[1]].float()
+        if torch.rand(()) < 0.5:
+            pair = pair.flip(2)
+        if pair.max() > 2:
+            pair = pair / 255
+        return pair[:-3], pair[-3:]
 
 
 def plain(recipe: Recipe, device: torch.device) -> Callable[[], float]:
     net = create_model(recipe.model).to(device)
     average = copy.deepcopy(net)
     optimizer = torch.optim.AdamW(net.parameters(), lr=1e-4, fused=False)
-    view = recipe.stages[0].views[0]
-    crops = Crops(recipe.data, view.size[0], view.batch * recipe.steps)
-    batches = iter(DataLoader(crops, view.batch, num_workers=1, pin_memory=device.type == "cuda"))
+    view, losses = recipe.stages[0].views[0], recipe.stages[0].losses
+    batches = iter(DataLoader(Crops(recipe), view.batch, num_workers=1, pin_memory=device.type == "cuda"))
 
     def step() -> float:
         begun = time.monotonic()
@@ -94,7 +102,7 @@ def plain(recipe: Recipe, device: torch.device) -> Callable[[], float]:
         waited = time.monotonic() - begun
         low, target = low.to(device), target.to(device)
         restored = net(low)
-        loss = l1(restored, target) + 5 * edge(restored, target)
+        loss = sum((weight * LOSSES[name](restored, target) for name, weight in losses.items()), torch.zeros(()))
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
@@ -121,21 +129,24 @@ def main() -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
-    view = View((options.side, options.side), options.batch)
+    task = {"light-s": "light", "detail-s": "detail"}.get(options.model, "restoration")
+    size = (32, 48) if task == "light" else (options.side, options.side)
+    losses = {"l1": 1.0, "cell_l1": 0.5, "log_mse": 0.1} if task == "light" else {"l1": 1.0, "edge": 5.0}
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)
         paint(data)
         recipe = Recipe(
             "benchmark",
             options.model,
-            (Stage("crops", 100_000, (view,), {"l1": 1.0, "edge": 5.0}, lr=1e-4, exposure=0.4),),
+            (Stage("crops", 100_000, (View(size, options.batch),), losses, lr=1e-4, exposure=0.4),),
+            task=task,
             data=data,
             pairs={"pairs": 1.0},
             held_out=(),
             precision=options.precision,
             compile=options.compile,
         )
-        print(f"{options.model}, {options.batch} crops of {options.side}x{options.side} on {device}", end=", ")
+        print(f"{options.model}, {options.batch} crops of {size[0]}x{size[1]} on {device}", end=", ")
         print(f"{torch.get_num_threads()} threads, {options.precision}")
         loops = {"plain": plain(recipe, device), "lightwell": ours(recipe, device)}
         taken, waited = dict.fromkeys(loops, 0.0), dict.fromkeys(loops, 0.0)

@@ -67,6 +67,9 @@ def degrade(
     ] = (-6.0, 0.0),
     shaken: Annotated[float, typer.Option(min=0, max=1, help="Share that is blurred by a shaken camera.")] = 0.3,
     hard: Annotated[float, typer.Option(min=0, max=1, help="Share in hard light, as against a bright sky.")] = 0.0,
+    hardness: Annotated[
+        tuple[float, float], typer.Option(metavar="LOW HIGH", help="How hard that light is, drawn between the two.")
+    ] = (0.0, 1.3),
     lamps: Annotated[
         float, typer.Option(min=0, max=1, help="With --pairs: share whose scene is lit by lamps at night, black beyond.")
     ] = 0.0,
@@ -115,7 +118,9 @@ def degrade(
         return
     if not ev[0] <= ev[1]:
         raise typer.BadParameter(f"--ev is a lower and a higher exposure, not {ev[0]:g} {ev[1]:g}")
-    settings = Degradation(ev=ev, blur_chance=shaken, hard_chance=hard)
+    if not 0 <= hardness[0] <= hardness[1]:
+        raise typer.BadParameter(f"--hardness is a lower and a higher power, not {hardness[0]:g} {hardness[1]:g}")
+    settings = Degradation(ev=ev, blur_chance=shaken, hard=hardness, hard_chance=hard)
     if count is not None:
         raise typer.BadParameter("--count goes with --coco")
     if lamps and not pairs:

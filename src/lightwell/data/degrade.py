@@ -93,7 +93,7 @@ class Degradation:
         defocus_chance: share of pictures out of focus.
         quality: JPEG quality, uniform.
         jpeg_chance: share of pictures that went through JPEG.
-        hard: largest hardness of the light, as against the light or beside a window: shadows deepen, lights stay.
+        hard: hardness of the light, uniform, as against the light or beside a window: shadows deepen, lights stay.
         hard_chance: share of pictures in hard light.
     """
 
@@ -112,7 +112,7 @@ class Degradation:
     defocus_chance: float = 0.1
     quality: tuple[int, int] = (60, 98)
     jpeg_chance: float = 0.3
-    hard: float = 1.3
+    hard: tuple[float, float] = (0.0, 1.3)
     hard_chance: float = 0.0
 
     def sample(self, n: int, generator: torch.Generator) -> Shots:
@@ -144,7 +144,7 @@ class Degradation:
             read=log_uniform(*self.read),
             quality=uniform(self.quality[0], self.quality[1] + 1).int() * happens(self.jpeg_chance),
             seed=torch.randint(2**62, (n,), generator=generator),
-            hard=uniform(0, self.hard) * happens(self.hard_chance),
+            hard=uniform(*self.hard) * happens(self.hard_chance),
         )
 
 
