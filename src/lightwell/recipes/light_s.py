@@ -2,10 +2,15 @@ r"""light-s, the light of the default ``lightwell-s``: LOL v1, photographs as th
 
     lightwell degrade ~/sets/photographs -o ~/sets/night --pairs --copies 8 --seed 1 \
         --hard 0.35 --leave-held-out
+    lightwell degrade ~/sets/photographs -o ~/sets/backlit --pairs --copies 3 --seed 31 \
+        --hard 1 --hardness 0.6 1.3 --ev -1 0 --shaken 0.1 --leave-held-out
+    lightwell degrade ~/sets/photographs -o ~/sets/lamps --pairs --copies 2 --seed 21 \
+        --lamps 1 --ev -4 0 --leave-held-out
     lightwell train light-s --set data=~/sets
 
-`~/sets` holds `lol_v1` (with `our485` and `eval15`) and `photographs`: any few hundred good photographs. `night` holds
-their darkened copies, made at full size: noise, shake, shade and hard light are reduced with the picture.
+`~/sets` holds `lol_v1` (with `our485` and `eval15`) and `photographs`: any few hundred good photographs. The others hold
+darkened copies, made at full size, so that noise, shake and shade are reduced with the picture: in the dark, against the
+light, and of scenes that are dark themselves but for lamps.
 
 A thumbnail's step is cheap, and light is most of what a restored picture is judged by, so steps are many. A good
 photograph is to stay as it is: a fifth of each batch are pictures that are their own targets.
@@ -23,8 +28,8 @@ recipe = Recipe(
     name="light-s",
     model="light-s",
     task="light",
-    pairs={"lol_v1:train": 0.37, "night": 0.41, "same:photographs": 0.22},
-    steady=("night", "same:photographs"),
+    pairs={"lol_v1:train": 0.37, "night": 0.26, "backlit": 0.14, "lamps": 0.05, "same:photographs": 0.18},
+    steady=("night", "backlit", "lamps", "same:photographs"),
     validate_every=500,
     save_every=500,
     stages=(
@@ -34,11 +39,11 @@ recipe = Recipe(
             views=_VIEWS,
             losses=_LOSSES,
             lr=1.5e-3,
-            exposure=0.5,
+            exposure=0.8,
             tint=0.05,
         ),
         Stage(
-            "fall", steps=5250, views=_VIEWS, losses=_LOSSES, lr=1.5e-3, lr_end=1e-6, warmup=0, exposure=0.5, tint=0.05
+            "fall", steps=5250, views=_VIEWS, losses=_LOSSES, lr=1.5e-3, lr_end=1e-6, warmup=0, exposure=0.8, tint=0.05
         ),
     ),
 )
