@@ -45,7 +45,9 @@ def test_normalised_values_by_hand() -> None:
     torch.testing.assert_close(stops, torch.full((1, 1, 1, 2), 2.2 / 8))
     # One light among black: power 0.872, mean 0.218 and floor give the gain of 0.42 / 0.22; above white it bends.
     bent, _ = normalise(torch.tensor([0.0, 0.0, 0.0, encoded(0.872**2.2)]).reshape(1, 1, 1, 4))
-    assert float(bent[0, 0, 0, 3]) == pytest.approx(2 - 1 / encoded((0.872 * 0.42 / 0.22) ** 2.2), abs=5e-3)  # black counts as 0.0019
+    assert float(bent[0, 0, 0, 3]) == pytest.approx(
+        2 - 1 / encoded((0.872 * 0.42 / 0.22) ** 2.2), abs=5e-3
+    )  # black counts as 0.0019
     torch.testing.assert_close(bent[0, 0, 0, :3], torch.zeros(3))
 
 

@@ -71,7 +71,8 @@ def degrade(
         tuple[float, float], typer.Option(metavar="LOW HIGH", help="How hard that light is, drawn between the two.")
     ] = (0.0, 1.3),
     lamps: Annotated[
-        float, typer.Option(min=0, max=1, help="With --pairs: share whose scene is lit by lamps at night, black beyond.")
+        float,
+        typer.Option(min=0, max=1, help="With --pairs: share whose scene is lit by lamps at night, black beyond."),
     ] = 0.0,
     overwrite: Annotated[bool, flag("--overwrite", help="Replace copies that exist.")] = False,
     skip_existing: Annotated[

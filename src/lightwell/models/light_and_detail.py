@@ -43,8 +43,8 @@ def normalise(thumbnail: Tensor) -> tuple[Tensor, Tensor]:
         thumbnail: ``(N, C, H, W)`` in [0, 1], sRGB-encoded.
 
     Returns:
-        The picture ``(N, C, H, W)`` in [0, 2), sRGB-encoded, and ``(N, 1, H, W)``: an eighth of the exposure's change in
-        stops.
+        The picture ``(N, C, H, W)`` in [0, 2), sRGB-encoded, and ``(N, 1, H, W)``: an eighth of the exposure's
+        change in stops.
     """
     light = to_linear(thumbnail.clamp(0, 1))
     # The power's slope at zero is infinite.

@@ -8,9 +8,9 @@ r"""light-s, the light of the default ``lightwell-s``: LOL v1, photographs as th
         --lamps 1 --ev -4 0 --leave-held-out
     lightwell train light-s --set data=~/sets
 
-`~/sets` holds `lol_v1` (with `our485` and `eval15`) and `photographs`: any few hundred good photographs. The others hold
-darkened copies, made at full size, so that noise, shake and shade are reduced with the picture: in the dark, against the
-light, and of scenes that are dark themselves but for lamps.
+`~/sets` holds `lol_v1` (with `our485` and `eval15`) and `photographs`: any few hundred good photographs. The others
+hold darkened copies, made at full size, so that noise, shake and shade are reduced with the picture: in the dark,
+against the light, and of scenes that are dark themselves but for lamps.
 
 A thumbnail's step is cheap, and light is most of what a restored picture is judged by, so steps are many. A good
 photograph is to stay as it is: a fifth of each batch are pictures that are their own targets.
