@@ -171,7 +171,7 @@ def by_lamps(target: Tensor, generator: torch.Generator) -> Tensor:
     longer = max(height, width)
     rows, columns = torch.arange(height)[:, None] / longer, torch.arange(width) / longer
     nights = []
-    for picture in to_linear(target).split(1):
+    for picture in to_linear(target)[:, None]:
         down, across, reach = torch.rand(3, int(torch.randint(1, 5, (), generator=generator)), generator=generator)
         warm, faint = torch.rand(2, generator=generator).tolist()
         field = torch.full((height, width), 10 ** -(2.5 + 1.5 * faint))
