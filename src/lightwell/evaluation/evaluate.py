@@ -10,13 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lightwell.data.folders import read_named
 from lightwell.engines import cores
 from lightwell.errors import DataError, PictureError
 from lightwell.evaluation.measures import Column, Measure
 from lightwell.metrics import PROTOCOLS
 from lightwell.metrics.levels import Array, levels
-from lightwell.pictures import size_of, to_srgb
+from lightwell.pictures import read_named, size_of, to_srgb
 
 __all__ = ["BASELINE_GAMMA", "Cost", "Evaluation", "Method", "baselines", "check", "evaluate", "load"]
 

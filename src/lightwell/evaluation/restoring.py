@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from lightwell.data.folders import read_named
 from lightwell.evaluation.evaluate import Cost, Method
 from lightwell.export import cached_graph, is_weights
+from lightwell.pictures import read_named
 from lightwell.restoring.restorer import Restorer
 from lightwell.weights import name_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import sys
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +57,7 @@ def restoring(restorer: Restorer, settings: Settings, *, overwrite: bool = False
         picture = _read(job, settings, tell)
         height, width = picture.size
         _tell_memory(restorer, picture, tell)
-        restored = restorer(picture, progress=tell.progress, **asdict(settings.controls))
+        restored = restorer(picture, settings.controls, progress=tell.progress)
         notes = list(restored.warnings)
         if not job.keep:
             notes += _write(restored, job.output, job.source, settings, overwrite)

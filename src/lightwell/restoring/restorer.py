@@ -18,8 +18,8 @@ from lightwell import engines, zoo
 from lightwell.engines import Device, Engine, Precision
 from lightwell.errors import PictureError, WeightsError
 from lightwell.files import whole_file
-from lightwell.pictures import Format, Picture, format_of_name, read, space
-from lightwell.restoring.controls import Controls
+from lightwell.pictures import Format, Picture, format_of_name, read_named, space
+from lightwell.restoring.controls import Controls, controls_of, split_controls
 from lightwell.restoring.grids import Box, Floats
 from lightwell.restoring.strategies import Guide, GuidedTiles, LightThenDetail, Network, Strategy
 from lightwell.restoring.tiles import Progress, in_tiles, largest_piece
@@ -99,54 +99,42 @@ class Restorer:
     def __call__(
         self,
         picture: Picture,
+        controls: Controls | None = None,
         *,
         guide: Guide | None = None,
         progress: Progress | None = None,
-        strength: float = 1.0,
-        brightness: float = 0.0,
-        warmth: float = 0.0,
-        denoise: float = 1.0,
-        preview: bool = False,
+        **settings: float,
     ) -> Picture: ...
 
     @overload
     def __call__(
         self,
         picture: NDArray[Any],
+        controls: Controls | None = None,
         *,
         guide: Guide | None = None,
         progress: Progress | None = None,
-        strength: float = 1.0,
-        brightness: float = 0.0,
-        warmth: float = 0.0,
-        denoise: float = 1.0,
-        preview: bool = False,
+        **settings: float,
     ) -> NDArray[Any]: ...
 
     def __call__(
         self,
         picture: Picture | NDArray[Any],
+        controls: Controls | None = None,
         *,
         guide: Guide | None = None,
         progress: Progress | None = None,
-        strength: float = 1.0,
-        brightness: float = 0.0,
-        warmth: float = 0.0,
-        denoise: float = 1.0,
-        preview: bool = False,
+        **settings: float,
     ) -> Picture | NDArray[Any]:
         """Restore a picture.
 
         Args:
             picture: a `Picture`, or an sRGB array ``(H, W, 3)`` or gray ``(H, W)`` of uint8, uint16, or floats in
                 [0, 1].
+            controls: strength, brightness and what else a person may ask for; by default the model's result.
             guide: what :meth:`guide` gave for this picture, or one like it; by default it is made.
             progress: told the share that is done, in [0, 1].
-            strength: 1 for the model's result, 0 for the input, between them a mixture of their light.
-            brightness: stops (EV) on top of what the model chooses, -4 to 4; black and white stay.
-            warmth: -1 (cooler) to 1 (warmer).
-            denoise: how much of the noise and shake is taken out, 0 to 1; below 1 only with two-stage models.
-            preview: stop at the lit picture, still noisy, in a tenth of the time; only with two-stage models.
+            settings: fields of `Controls` by name, such as ``strength=0.5``, in place of those of ``controls``.
 
         Returns:
             The same kind, shape and type.
@@ -155,7 +143,7 @@ class Restorer:
             ValueError: an array of another shape, type or range, a setting outside its range or that the model does
                 not know, or a guide of another picture's size.
         """
-        controls = Controls(strength, brightness, warmth, denoise, preview)
+        controls = controls_of(settings, controls)
         source = _Source.of(picture)
         if guide is not None and guide.size != source.size:
             raise ValueError(f"the guide is one of a picture of {guide.size}, not {source.size}")
@@ -296,11 +284,6 @@ def restore(
     format: Format | None = None,
     quality: int | None = None,
     overwrite: bool = False,
-    strength: float = 1.0,
-    brightness: float = 0.0,
-    warmth: float = 0.0,
-    denoise: float = 1.0,
-    preview: bool = False,
     **options: Any,
 ) -> Path:
     """Restore one file.
@@ -312,12 +295,8 @@ def restore(
         format: as in `Picture.write`.
         quality: as in `Picture.write`.
         overwrite: replace ``output`` where it exists.
-        strength: as in `Restorer.__call__`, and so the four settings after it.
-        brightness: stops.
-        warmth: -1 to 1.
-        denoise: 0 to 1.
-        preview: the lit picture alone.
-        options: ``device``, ``threads``, ``precision``, ``tile``, ``max_memory`` as in `Restorer`.
+        options: ``device``, ``threads``, ``precision``, ``tile`` and ``max_memory`` as in `Restorer`; ``controls``, or
+            ``strength`` and the other fields of `Controls`, as in `Restorer.__call__`.
 
     Returns:
         The output's path.
@@ -328,10 +307,9 @@ def restore(
     target = Path(output)
     if target.exists() and not overwrite:
         raise PictureError(f"{target} exists: choose another name, or pass overwrite=True")
-    picture = read(input)
-    restored = Restorer(model, **options)(
-        picture, strength=strength, brightness=brightness, warmth=warmth, denoise=denoise, preview=preview
-    )
+    controls, options = split_controls(options)
+    picture = read_named(input)
+    restored = Restorer(model, **options)(picture, controls)
     with whole_file(target, replace=overwrite) as stream:
         restored.write(stream, format=format or format_of_name(target), quality=quality)
     return target
@@ -402,7 +380,7 @@ def _check(array: Any) -> None:
         raise ValueError(
             f"takes (H, W, 3) or (H, W), at least one pixel, channels last and without alpha; this is {array.shape}"
         )
-    if array.dtype not in (np.uint8, np.uint16) and not np.issubdtype(array.dtype, np.floating):
+    if not _is_whole(array.dtype) and not np.issubdtype(array.dtype, np.floating):
         raise ValueError(f"takes uint8, uint16 or floats in [0, 1], not {array.dtype}")
     if np.issubdtype(array.dtype, np.floating):
         lowest, highest = float(array.min()), float(array.max())
@@ -410,14 +388,19 @@ def _check(array: Any) -> None:
             raise ValueError(f"floats are in [0, 1]; these go from {lowest:g} to {highest:g}")
 
 
+def _is_whole(dtype: np.dtype[Any]) -> bool:
+    """Whether it is uint8 or uint16, in either order of bytes."""
+    return dtype.kind == "u" and dtype.itemsize <= 2
+
+
 def _to_floats(samples: NDArray[Any]) -> Floats:
-    if samples.dtype in (np.uint8, np.uint16):
+    if _is_whole(samples.dtype):
         return samples.astype(np.float32) / np.float32(np.iinfo(samples.dtype).max)
     return np.clip(samples.astype(np.float32), 0, 1)
 
 
 def _from_floats(values: Floats, dtype: np.dtype[Any]) -> NDArray[Any]:
     values = np.clip(values, 0, 1)
-    if dtype in (np.uint8, np.uint16):
+    if _is_whole(dtype):
         return (values * np.float32(np.iinfo(dtype).max) + np.float32(0.5)).astype(dtype)
     return values.astype(dtype)
