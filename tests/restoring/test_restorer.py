@@ -179,6 +179,16 @@ def test_errors_of_a_file_name_it(folder: Path, tmp_path: Path) -> None:
             lightwell.restore(tmp_path / name, tmp_path / "out.jpg", model=folder / "gamma.onnx")
 
 
+def test_what_may_take_more_than_the_bound_is_refused(folder: Path) -> None:
+    restorer = Restorer(folder / "gamma.onnx", max_memory="100M")
+    with pytest.raises(PictureError, match=r"6x4 pixels may take \d+ MB to restore, more than the bound of 100 MB"):
+        restorer(np.zeros((4, 6, 3), np.uint8))
+    whole = Restorer(folder / "gamma.onnx", tile="off", max_memory="1G")
+    whole.refuse_too_large(100, 100)
+    with pytest.raises(PictureError, match="more than the bound"):
+        whole.refuse_too_large(10_000, 10_000)
+
+
 def test_tiles_follow_the_memory(folder: Path) -> None:
     sides = []
     for memory in ("512M", "1G", "2G", "8G"):

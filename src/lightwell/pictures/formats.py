@@ -118,7 +118,7 @@ def _guarded(stream: IO[bytes], suffix: str, work: Callable[[Codec, IO[bytes]], 
     except (PictureError, KeyboardInterrupt):
         raise
     except MemoryError as error:
-        raise PictureError("does not fit in memory", remedy="max_memory") from error
+        raise PictureError("does not fit in memory", remedy="memory") from error
     except Image.DecompressionBombError as error:
         raise PictureError(f"is larger than its decoder takes ({first_line(error)})") from error
     except Exception as error:  # a damaged file can make a decoder raise anything

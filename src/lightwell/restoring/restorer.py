@@ -66,7 +66,8 @@ class Restorer:
         precision: ``auto``, ``float32``, or ``bfloat16`` for half the time on a CPU that has it, with OpenVINO.
         tile: side in pixels of the tiles that larger pictures are cut into; ``auto`` chooses it by ``max_memory``,
             ``off`` restores every picture whole.
-        max_memory: what one picture may take with everything around it, in bytes or as ``2G``.
+        max_memory: what one picture may take with everything around it, in bytes or as ``2G``; one that would take
+            more is refused.
 
     Raises:
         WeightsError: there is no such model, or the file is not one.
@@ -140,11 +141,13 @@ class Restorer:
             The same kind, shape and type.
 
         Raises:
+            PictureError: it cannot be restored within ``max_memory``.
             ValueError: an array of another shape, type or range, a setting outside its range or that the model does
                 not know, or a guide of another picture's size.
         """
         controls = controls_of(settings, controls)
         source = _Source.of(picture)
+        self.refuse_too_large(*source.size, source.pixels.itemsize)
         if guide is not None and guide.size != source.size:
             raise ValueError(f"the guide is one of a picture of {guide.size}, not {source.size}")
         pixels = self._restore(source, controls, guide, progress)
@@ -160,6 +163,20 @@ class Restorer:
             ValueError: when there is one.
         """
         self.strategy.refuse_unsuited(controls)
+
+    def refuse_too_large(self, height: int, width: int, sample_bytes: int = 1) -> None:
+        """Says when a picture of this size cannot be restored within ``max_memory``.
+
+        Raises:
+            PictureError: it may take more.
+        """
+        needed = self.memory_for(height, width, sample_bytes)
+        if needed > self.max_memory:
+            raise PictureError(
+                f"{width}x{height} pixels may take {_size(needed)} to restore, more than the bound of "
+                f"{_size(self.max_memory)}",
+                remedy="max_memory",
+            )
 
     def guide(self, picture: Picture | NDArray[Any]) -> Guide | None:
         """What the model finds the whole picture should look like, at a coarse scale; None where it needs no guide.
@@ -366,6 +383,10 @@ def _network(engine: Engine, channels: int) -> Network:
         return np.ascontiguousarray(np.moveaxis(restored[0], 0, 2))
 
     return run
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**30:.1f} GB" if count >= 1 << 30 else f"{max(1, count >> 20)} MB"
 
 
 def _picture_bytes(height: int, width: int, sample_bytes: int) -> int:

@@ -112,7 +112,7 @@ def restore_video(
                 raise VideoError(f"{target} cannot be written: {error.strerror or error}") from error
             finally:
                 sink.abandon()
-    return Restored(target, frames, encoder.codec, (*_notes(film, encoder.look, restorer), *sink.notes))
+    return Restored(target, frames, encoder.codec, (*_notes(film, encoder.look), *sink.notes))
 
 
 def restore_still(
@@ -205,12 +205,8 @@ def _guide(restorer: Restorer, pixels: NDArray[np.uint16]) -> Guide:
     return Guide(size, before, restorer(before))
 
 
-def _notes(film: Film, look: Look, restorer: Restorer) -> list[str]:
+def _notes(film: Film, look: Look) -> list[str]:
     notes = []
-    needed = restorer.memory_for(*look.size, sample_bytes=2)
-    if needed > restorer.max_memory:
-        bound = restorer.max_memory / 2**30
-        notes.append(f"a frame may take about {needed / 2**30:.1f} GB, more than the bound of {bound:.1f} GB")
     if film.breaks_off:
         notes.append(film.breaks_off)
     if film.damaged:
