@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -319,10 +320,14 @@ def test_pictures_that_fail_are_all_named_and_there_is_no_report(pairs, tmp_path
 
 def test_a_network_that_does_not_fit_is_told_once(pairs, tmp_path, run):
     graphs.save(tmp_path / "half.onnx", "smaller")
+    for number in range(6, 90):  # more than a run holds of events that nobody takes
+        for folder in ("low", "high"):
+            save(pairs / folder / f"{number}.png", flat(number))
     words = ("evaluate", "-m", tmp_path / "half.onnx", "--low", pairs / "low", "--high", pairs / "high")
     code, said = run(*words, "-o", tmp_path / "r")
     assert code == 1
     assert said.count("not a restoring model") == 1
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("lightwell-")]
 
 
 def test_names_that_are_no_text_or_look_like_something_else(pairs, tmp_path, run):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -118,10 +117,10 @@ def detect_eval(
     check(rows, None)
     voice = Voice("looked at", quiet=quiet, lines=False)
     ours = restorings(model or [], used, restored.values(), voice, overwrite=overwrite)
-    follow(voice, chain.from_iterable(each.events() for each in ours), len(used) * len(ours))
+    follow(voice, (each.events() for each in ours), len(used) * len(ours))
     rows += [each.method() for each in ours]
     looks = [Detecting(runner, pictures_of(coco, method.pictures)) for method in rows]
-    follow(voice, chain.from_iterable(look.events() for look in looks), len(used) * len(looks))
+    follow(voice, (look.events() for look in looks), len(used) * len(looks))
     results = []
     for method, look in zip(rows, looks, strict=True):
         found = look.result()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from enum import StrEnum
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -111,10 +110,10 @@ def evaluate(
         for file in imports:
             import_networks(file)
     ours = restorings(model or [], dark, restored.values(), voice, overwrite=overwrite)
-    follow(voice, chain.from_iterable(each.events() for each in ours), len(dark) * len(ours))
+    follow(voice, (each.events() for each in ours), len(dark) * len(ours))
     title = data or _name(high or low or next(iter(folders.values())))
     measuring = Measuring(title, [*first, *(each.method() for each in ours), *given], truth, measures)
-    follow(voice, measuring.events(jobs), len(measuring))
+    follow(voice, [measuring.events(jobs)], len(measuring))
     result = measuring.result()
     make_folder(output)
     made = provenance(command_line(), ["numpy", "scipy", "pillow", *(["onnxruntime"] if model else [])])
@@ -213,8 +212,8 @@ def restorings(
         raise typer.BadParameter(worded(error)) from error
 
 
-def follow(voice: Voice, events: Iterable[Event], total: int) -> None:
-    """Shows a run of which all pictures are needed.
+def follow(voice: Voice, runs: Iterable[Generator[Event, None, None]], total: int) -> None:
+    """Shows runs, one after the other, of which all pictures are needed.
 
     Raises:
         WeightsError: a network does not fit, whatever the picture.
@@ -224,10 +223,12 @@ def follow(voice: Voice, events: Iterable[Event], total: int) -> None:
     from lightwell.jobs.events import Failed
 
     def watched() -> Generator[Event, None, None]:
-        for event in events:
-            if isinstance(event, Failed) and isinstance(event.error, WeightsError):
-                raise event.error
-            yield event
+        for run in runs:
+            with closing(run):
+                for event in run:
+                    if isinstance(event, Failed) and isinstance(event.error, WeightsError):
+                        raise event.error
+                    yield event
 
     with closing(watched()) as seen:
         voice.run(seen, total)
