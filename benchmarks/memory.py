@@ -1,4 +1,4 @@
-"""Peak memory of restoring: ``python benchmarks/memory.py [--model M] [--quick] [--max-memory 1G]`` (Linux).
+"""Peak memory of restoring: ``python benchmarks/memory.py [--model M] [--quick]`` (Linux).
 
 Pictures of forty sizes, from one pixel to 100 megapixels and from upright to flat lines of a million, each restored in
 a process of its own. A row is the measured peak, the estimate, what it may be, and whether the picture was restored or
@@ -62,6 +62,7 @@ def main() -> None:
     parser.add_argument("--model")
     parser.add_argument("--max-memory", default="1G")
     parser.add_argument("--quick", action="store_true", help=f"no picture of more than {QUICK / 1e6:g} megapixels")
+    parser.add_argument("--sizes", nargs="+", metavar="HxW", help="only these")
     parser.add_argument("--minutes", type=float, default=60, help="begin no picture after so many")
     parser.add_argument("--slope", action="store_true", help="what a tile's pixel costs")
     parser.add_argument("--one", type=int, nargs=2, help=argparse.SUPPRESS)
@@ -80,7 +81,8 @@ def main() -> None:
     print("| height x width | peak, MB | estimate, MB | --max-memory, MB | |")
     print("|---|---|---|---|---|")
     done, worst = 0, 0.0
-    for height, width in SIZES:
+    sizes = [tuple(map(int, words.split("x"))) for words in options.sizes] if options.sizes else SIZES
+    for height, width in sizes:
         if time.monotonic() > end or (options.quick and height * width > QUICK):
             break
         held, estimate, bound, word = measure(options.model, (height, width), options.max_memory)
@@ -89,7 +91,7 @@ def main() -> None:
             worst = max(worst, held / estimate)
         print(f"| {height} x {width} | {held >> 20} | {estimate >> 20} | {bound >> 20} | {word} |", flush=True)
         done += 1
-    print(f"\n{done} of {len(SIZES)} sizes; the highest peak is {worst:.2f} of its estimate")
+    print(f"\n{done} of {len(sizes)} sizes; the highest peak is {worst:.2f} of its estimate")
 
 
 if __name__ == "__main__":
