@@ -6,7 +6,7 @@ ALL_BACKENDS := torch tensorflow jax
 # Each in a process of its own: they start processes and threads beside libraries that handle signals themselves.
 APART := tests/serve tests/training tests/video
 
-.PHONY: demo test test-slow test-web test-keras test-cluster test-cluster-faults check wheel clean help
+.PHONY: demo test test-slow test-web test-evaluate test-keras test-cluster test-cluster-faults check wheel clean help
 
 help:  ## these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -27,6 +27,10 @@ test-web: $(VENV)/.dev  ## the page in Chromium, which root gets installed on De
 	@command -v chromium >/dev/null || test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null || \
 		{ apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium >/dev/null; }
 	$(BIN)/pytest -m web -rs tests/serve
+
+test-evaluate: $(VENV)-evaluate/.done  ## lightwell evaluate where there is no torch
+	! $(VENV)-evaluate/bin/python -c "import torch" 2>/dev/null
+	$(VENV)-evaluate/bin/pytest tests/evaluation/test_evaluate.py
 
 test-keras: $(VENV)-keras/.done  ## lightwell.keras on all its backends, which are some 2 GB to install
 	set -e; for backend in $(ALL_BACKENDS); do \
@@ -50,7 +54,7 @@ wheel: $(VENV)/.dev  ## build the wheel into dist/
 	$(BIN)/pip wheel -q --no-deps -w dist .
 
 clean:  ## remove everything that was made here
-	rm -rf $(VENV) $(VENV)-keras $(VENV)-cluster build dist demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VENV)-evaluate $(VENV)-keras $(VENV)-cluster build dist demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)
@@ -63,6 +67,11 @@ $(VENV)/.runtime: $(VENV)/bin/pip pyproject.toml
 $(VENV)/.dev: $(VENV)/bin/pip pyproject.toml constraints.txt
 	$(BIN)/pip install -q -c constraints.txt -e ".[dev]"
 	touch $@ $(VENV)/.runtime
+
+$(VENV)-evaluate/.done: pyproject.toml
+	test -x $(VENV)-evaluate/bin/pip || $(PYTHON) -m venv $(VENV)-evaluate
+	$(VENV)-evaluate/bin/pip install -q -e ".[evaluate]" onnx pytest
+	touch $@
 
 $(VENV)-keras/.done: pyproject.toml constraints.txt
 	test -x $(VENV)-keras/bin/pip || $(PYTHON) -m venv $(VENV)-keras

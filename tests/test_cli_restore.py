@@ -287,6 +287,19 @@ def test_quiet_says_nothing_and_verbose_tells_device_tiles_and_memory(model: str
     assert "Traceback" not in run("restore", "empty.png", "-m", model).stderr
 
 
+def test_a_picture_that_does_not_fit_the_bound_is_refused_and_the_others_go_on(night: Path, model: str) -> None:
+    Image.new("L", (9000, 9000)).save("big.png")
+    restorer = Restorer(model)
+    bound = restorer.memory_for(12, 16) + (100 << 20)
+    assert restorer.memory_for(9000, 9000) > 4 * bound
+    result = run("restore", "big.png", "night.png", "-o", "out", "-m", model, "--max-memory", str(bound))
+    assert result.exit_code == 1
+    assert "big.png: 9000x9000 pixels may take" in result.stderr
+    assert "raise --max-memory" in result.stderr
+    assert is_restored(night.parent / "out" / "night.png")
+    assert not Path("out/big.png").exists()
+
+
 def test_losses_are_told(model: str) -> None:
     Image.fromarray(np.dstack([PIXELS, PIXELS[..., 0]])).save("clear.png")
     result = run("restore", "clear.png", "--format", "jpeg", "-m", model)

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 from importlinter.cli import lint_imports
 from PIL import Image
 
+import lightwell
 from graphs import save
 
 HEAVY = ("torch", "onnxruntime", "scipy", "numpy", "PIL", "rich.progress")
@@ -77,3 +80,32 @@ main()
 def test_the_runtime_half_imports_nothing_of_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(Path(__file__).resolve().parents[1])
     assert lint_imports(no_cache=True, limit_to_contracts=("runtime",)) == 0
+
+
+def imported(path: Path, modules: dict[str, Path]) -> set[str]:
+    """The package's modules that a file imports as it is loaded: not for types alone, nor in a function."""
+    found = set()
+    waiting: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            inner = {f"{node.module}.{name.name}" for name in node.names}
+            found |= inner if inner <= modules.keys() else {*inner, node.module}
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) and not (
+            isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        ):
+            waiting += ast.iter_child_nodes(node)
+    return found & modules.keys()
+
+
+def test_modules_import_in_no_circle() -> None:
+    root = Path(lightwell.__file__).parent
+    modules = {
+        ".".join(("lightwell", *path.relative_to(root).with_suffix("").parts)).removesuffix(".__init__"): path
+        for path in root.rglob("*.py")
+    }
+    graph = {name: imported(path, modules) - {name} for name, path in modules.items()}
+    assert "lightwell.restoring.controls" in graph["lightwell.restoring.restorer"]
+    assert len(list(TopologicalSorter(graph).static_order())) == len(modules)

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 
 from graphs import save
 from lightwell import Restorer
-from lightwell.engines import DEVICES, cores
+from lightwell.engines import DEVICES
 from lightwell.engines.onnx_runtime import OnnxRuntime, providers
 from lightwell.errors import DeviceError, WeightsError
 
@@ -41,8 +41,7 @@ def test_the_cpu_is_always_there_and_auto_takes_something(folder: Path) -> None:
     assert "cpu" in providers()
     path = save(folder / "identity.onnx", "identity")
     assert OnnxRuntime(path, "cpu").device == "cpu"
-    assert OnnxRuntime(path).device in DEVICES
-    assert cores() >= 1
+    assert OnnxRuntime(path).device in providers()
 
 
 def test_a_device_that_is_not_there_says_what_to_install(folder: Path) -> None:

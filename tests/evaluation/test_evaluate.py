@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -287,13 +288,46 @@ def test_restored_pictures_are_not_written_over(pairs, tmp_path, run):
     assert "where restored pictures go" in said
     code, said = run(*words, "--low", pairs / "low")
     assert code == 2
-    assert "holds pictures" in said
+    assert "0.png exists; choose --overwrite or another -o" in said
     assert (inside / "0.png").read_bytes() == before
     (tmp_path / "b").mkdir()
     graphs.save(tmp_path / "b" / "nothing.onnx", "identity")
     code, said = run(*words, "-m", tmp_path / "b" / "nothing.onnx", "--low", pairs / "low", "--overwrite")
     assert code == 2
     assert "two models are called nothing" in said
+
+
+def test_pictures_that_fail_are_all_named_and_there_is_no_report(pairs, tmp_path, run):
+    graphs.save(tmp_path / "nothing.onnx", "identity")
+    out = tmp_path / "r"
+    words = ("evaluate", "-m", tmp_path / "nothing.onnx", "--low", pairs / "low", "--high", pairs / "high", "-o", out)
+    for folder in ("low", "near"):
+        for name in ("1.png", "4.png"):
+            whole = (pairs / folder / name).read_bytes()
+            (pairs / folder / name).write_bytes(whole[: len(whole) // 2])
+    code, said = run(*words)
+    assert code == 1
+    assert [line.partition(": ")[0] for line in said.splitlines()[:2]] == [
+        str(pairs / "low" / name) for name in ("1.png", "4.png")
+    ]
+    assert "2 of 6 pictures failed" in said
+    assert not (out / "index.html").exists()
+    code, said = run("evaluate", "--pred", pairs / "near", "--high", pairs / "high", "-o", out)
+    assert code == 1
+    assert said.count("near/1.png") == said.count("near/4.png") == 1
+    assert not (out / "index.html").exists()
+
+
+def test_a_network_that_does_not_fit_is_told_once(pairs, tmp_path, run):
+    graphs.save(tmp_path / "half.onnx", "smaller")
+    for number in range(6, 90):  # more than a run holds of events that nobody takes
+        for folder in ("low", "high"):
+            save(pairs / folder / f"{number}.png", flat(number))
+    words = ("evaluate", "-m", tmp_path / "half.onnx", "--low", pairs / "low", "--high", pairs / "high")
+    code, said = run(*words, "-o", tmp_path / "r")
+    assert code == 1
+    assert said.count("not a restoring model") == 1
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("lightwell-")]
 
 
 def test_names_that_are_no_text_or_look_like_something_else(pairs, tmp_path, run):

@@ -179,6 +179,17 @@ def test_shipped_graphs_and_weights_are_one_network(name: str) -> None:
 
 
 @pytest.mark.parametrize("card", zoo.cards(), ids=lambda card: card.name)
+def test_a_shipped_graph_says_of_itself_what_its_card_says(card: zoo.Card) -> None:
+    """So a file and a name are run alike."""
+    for graph in card.graphs.values():
+        model = onnx.load(graph, load_external_data=False)
+        said = zoo.Spec.from_metadata({entry.key: entry.value for entry in model.metadata_props})
+        assert any(entry.key == "lightwell" for entry in model.metadata_props)
+        for name in ("strategy", "channels", "multiple", "bytes_per_pixel"):
+            assert getattr(said, name) == getattr(card.spec, name), name
+
+
+@pytest.mark.parametrize("card", zoo.cards(), ids=lambda card: card.name)
 def test_cards_count_the_parameters(card: zoo.Card) -> None:
     nets = [load_weights(path) for path in card.weights.values()]
     counted = sum(p.numel() for net in nets for k, p in net.named_parameters() if "side_out" not in k)

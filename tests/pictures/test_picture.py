@@ -99,8 +99,11 @@ def test_lossless_formats_give_back_what_was_written(
     assert back.format == format
     assert back.pixels.dtype == dtype
     np.testing.assert_array_equal(back.pixels, pixels)
-    if alpha is None or format == "WEBP":  # WebP leaves out an alpha that hides nothing
-        assert back.alpha is None or alpha is not None
+    if alpha is None:
+        assert back.alpha is None
+    elif back.alpha is None:  # WebP leaves out what hides nothing
+        assert format == "WEBP"
+        assert (alpha == 255).all()
     else:
         np.testing.assert_array_equal(back.alpha, alpha)
 

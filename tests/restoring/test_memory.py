@@ -24,9 +24,9 @@ print(peak, restorer.memory_for(height, width))
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("model", ["lightwell-s", "darkir-s"])
-@pytest.mark.parametrize("size", [(1, 1), (40, 20_000), (16_384, 16), (900, 1200)])
+@pytest.mark.parametrize("size", [(1, 1), (40, 20_000), (1, 100_000), (16_384, 16), (900, 1200)])
 def test_the_estimate_bounds_the_peak_at_any_shape(model: str, size: tuple[int, int]) -> None:
     words = [sys.executable, "-c", SCRIPT, *map(str, size), model, "1G"]
     peak, estimate = map(int, subprocess.run(words, capture_output=True, text=True, check=True).stdout.split())
     assert peak <= 1.15 * estimate
-    assert estimate <= 1 << 30
+    assert max(peak, estimate) <= 1 << 30

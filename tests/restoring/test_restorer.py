@@ -17,6 +17,7 @@ from graphs import save
 from lightwell import Picture, Restorer
 from lightwell.errors import PictureError, WeightsError
 from lightwell.pictures.space import linear_to_srgb, rgb_profile, srgb_to_linear
+from lightwell.restoring.controls import Controls
 from lightwell.restoring.restorer import parse_bytes
 from profiles import build, gamma_curve, srgb_curve
 
@@ -109,6 +110,10 @@ def test_wrong_settings(folder: Path, identity: Restorer) -> None:
     for strength in (-0.1, 1.5, float("nan")):
         with pytest.raises(ValueError, match="between 0 and 1"):
             identity(np.zeros((2, 2, 3)), strength=strength)
+    with pytest.raises(ValueError, match="preview is True or False"):
+        identity(np.zeros((2, 2, 3)), preview=0.5)
+    with pytest.raises(TypeError, match="strenght"):
+        identity(np.zeros((2, 2, 3)), strenght=0.5)
     for tile in ("big", 0, 16):
         with pytest.raises(ValueError, match="tile is auto, off or"):
             Restorer(folder / "identity.onnx", tile=tile)  # type: ignore[arg-type]
@@ -120,12 +125,68 @@ def test_wrong_settings(folder: Path, identity: Restorer) -> None:
         Restorer("no-such-model.onnx")
 
 
+def test_settings_come_whole_or_by_name(gamma: Restorer, folder: Path, tmp_path: Path) -> None:
+    dark = np.full((4, 4, 3), 30, np.uint8)
+    half = gamma(dark, strength=0.5, brightness=2)
+    np.testing.assert_array_equal(gamma(dark, Controls(0.5, 2)), half)
+    np.testing.assert_array_equal(gamma(dark, Controls(0.5), brightness=2), half)
+    np.testing.assert_array_equal(gamma(dark, Controls(0.9, 2), strength=0.5), half)
+    assert (half != gamma(dark)).any()
+    Picture(dark).write(tmp_path / "dark.png")
+    for number, asked in enumerate(({"controls": Controls(0.5, 2)}, {"strength": 0.5, "brightness": 2})):
+        target = tmp_path / f"{number}.png"
+        lightwell.restore(tmp_path / "dark.png", target, model=folder / "gamma.onnx", threads=1, **asked)
+        np.testing.assert_array_equal(lightwell.read(target).pixels, half)
+
+
 @pytest.mark.parametrize(
     ("words", "size"),
-    [("2G", 2**31), ("1.5 GiB", 3 * 2**29), ("800m", 800 * 2**20), ("64KB", 2**16), ("7", 7), (12, 12), ("1T", 2**40)],
+    [
+        ("2G", 2**31),
+        ("1.5 GiB", 3 * 2**29),
+        ("800m", 800 * 2**20),
+        ("64KB", 2**16),
+        ("7", 7),
+        (12, 12),
+        ("1T", 2**40),
+        (1.5e9, 1_500_000_000),
+    ],
 )
 def test_sizes_in_memory(words: int | str, size: int) -> None:
     assert parse_bytes(words) == size
+
+
+@pytest.mark.parametrize("size", [-5, 0, "0G", "-1G", float("nan"), float("inf"), None, "2 apples"])
+def test_what_is_no_size_in_memory(size: Any) -> None:
+    with pytest.raises(ValueError, match="a size in memory is"):
+        parse_bytes(size)
+
+
+@pytest.mark.parametrize("kind", ["u2", "f4", "f8"])
+def test_either_order_of_bytes(gamma: Restorer, kind: str) -> None:
+    native = np.arange(12).reshape(2, 2, 3).astype(kind)
+    native = native * 3000 if kind == "u2" else native / 12
+    swapped = native.astype(native.dtype.newbyteorder())
+    restored = gamma(swapped)
+    assert restored.dtype == swapped.dtype
+    np.testing.assert_array_equal(restored.astype(native.dtype), gamma(native))
+
+
+def test_errors_of_a_file_name_it(folder: Path, tmp_path: Path) -> None:
+    for name, reason in (("gone.jpg", "no such file"), ("words.jpg", "is not a picture")):
+        (tmp_path / "words.jpg").write_text("no picture at all")
+        with pytest.raises(PictureError, match=rf"{name}: .*{reason}"):
+            lightwell.restore(tmp_path / name, tmp_path / "out.jpg", model=folder / "gamma.onnx")
+
+
+def test_what_may_take_more_than_the_bound_is_refused(folder: Path) -> None:
+    restorer = Restorer(folder / "gamma.onnx", max_memory="100M")
+    with pytest.raises(PictureError, match=r"6x4 pixels may take \d+ MB to restore, more than the bound of 100 MB"):
+        restorer(np.zeros((4, 6, 3), np.uint8))
+    whole = Restorer(folder / "gamma.onnx", tile="off", max_memory="1G")
+    whole.refuse_too_large(100, 100)
+    with pytest.raises(PictureError, match="more than the bound"):
+        whole.refuse_too_large(10_000, 10_000)
 
 
 def test_tiles_follow_the_memory(folder: Path) -> None:

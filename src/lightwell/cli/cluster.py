@@ -7,8 +7,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lightwell.cli.console import printable, progress, worded
-from lightwell.cli.options import DeviceName, flag
-from lightwell.cli.restore import _format, _tile
+from lightwell.cli.options import (
+    Brightness,
+    Denoise,
+    Device,
+    DeviceName,
+    FormatName,
+    MaxPixels,
+    Preview,
+    Quiet,
+    Strength,
+    TileSide,
+    Warmth,
+    flag,
+    format_named,
+    tile_named,
+)
 
 if TYPE_CHECKING:
     from lightwell.cluster.manifest import Entry, Summary
@@ -36,7 +50,7 @@ def cluster(
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Cores of each worker.")] = 1,
     gpus: Annotated[float, typer.Option(min=0.0, metavar="SHARE", help="Of a GPU for each worker, such as 0.5.")] = 0.0,
-    device: Annotated[DeviceName, typer.Option(case_sensitive=False, help="Where to run.")] = DeviceName.auto,
+    device: Device = DeviceName.auto,
     manifest: Annotated[
         str | None, typer.Option(metavar="FOLDER", help="What is done is kept here. Default: DEST/.lightwell.")
     ] = None,
@@ -44,28 +58,17 @@ def cluster(
     retry: Annotated[bool, flag("--retry", help="Do the pictures that failed once more.")] = False,
     force: Annotated[bool, flag("--force", help="Go on with another model or settings; what is done stays.")] = False,
     overwrite: Annotated[bool, flag("--overwrite", help="Replace files that exist and are not of this job.")] = False,
-    strength: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="How much of the light: 0 leaves the picture as it is.")
-    ] = 1.0,
-    brightness: Annotated[
-        float, typer.Option(min=-4.0, max=4.0, metavar="EV", help="Stops on top of what the model chooses.")
-    ] = 0.0,
-    warmth: Annotated[float, typer.Option(min=-1.0, max=1.0, help="-1 cooler, 1 warmer.")] = 0.0,
-    denoise: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="How much noise and shake is taken out (two-stage models).")
-    ] = 1.0,
-    preview: Annotated[bool, flag("--preview", help="The light alone (two-stage models).")] = False,
-    format: Annotated[
-        str | None, typer.Option("--format", metavar="jpeg|png|webp|tiff|bmp|avif", help="Default: as the input.")
-    ] = None,
+    strength: Strength = 1.0,
+    brightness: Brightness = 0.0,
+    warmth: Warmth = 0.0,
+    denoise: Denoise = 1.0,
+    preview: Preview = False,
+    format: FormatName = None,
     quality: Annotated[int | None, typer.Option(min=1, max=100, help="Of JPEG and WebP. Default: 95.")] = None,
-    tile: Annotated[str, typer.Option(metavar="auto|off|N", help="Side of the tiles of large pictures.")] = "auto",
+    tile: TileSide = "auto",
     max_memory: Annotated[str, typer.Option("--max-memory", metavar="SIZE", help="For each worker.")] = "2G",
-    max_pixels: Annotated[
-        int | None,
-        typer.Option("--max-pixels", min=1, metavar="N", help="Refuse larger pictures. Default: 256 million."),
-    ] = None,
-    quiet: Annotated[bool, flag("--quiet", "-q", help="Only errors.")] = False,
+    max_pixels: MaxPixels = None,
+    quiet: Quiet = False,
 ) -> None:
     """[bold]lightwell cluster s3://night/in s3://night/out --address auto[/bold]
 
@@ -96,7 +99,10 @@ def cluster(
         from lightwell.cluster import restore_dataset
 
         settings = Settings(
-            Controls(strength, brightness, warmth, denoise, preview), _format(format), quality, max_pixels or MAX_PIXELS
+            Controls(strength, brightness, warmth, denoise, preview),
+            format_named(format),
+            quality,
+            max_pixels or MAX_PIXELS,
         )
         with progress(0, quiet=quiet) as move:
 
@@ -120,7 +126,7 @@ def cluster(
                 threads=threads,
                 gpus=gpus,
                 device=device.value,
-                tile=_tile(tile),
+                tile=tile_named(tile),
                 max_memory=max_memory,
                 told=told,
             )

@@ -28,7 +28,7 @@ _REMEDIES = {
     "format": "add --format",
     "format-name": "choose a name that ends in .tif, .jpg or another format's suffix",
     "input": "choose another -o, or --overwrite to replace it",
-    "max_memory": "lower --max-memory or --jobs",
+    "max_memory": "raise --max-memory or, with several, lower --jobs",
     "max_pixels": "raise --max-pixels if you trust the file",
     "memory": "lower --max-memory or --jobs",
     "name": "choose a shorter one with -o",
@@ -97,6 +97,7 @@ class Voice:
         as_json: a row for each input on standard output in place of lines.
         quiet: only errors.
         verbose: details and the traces of errors too.
+        lines: a line for each picture that is done.
         model: for the rows.
         settings: for the rows.
     """
@@ -108,10 +109,12 @@ class Voice:
         as_json: bool = False,
         quiet: bool = False,
         verbose: bool = False,
+        lines: bool = True,
         model: str | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> None:
         self.verb, self.as_json, self.quiet, self.verbose = verb, as_json, quiet, verbose
+        self.lines = lines and not as_json and not quiet
         self.model, self.settings = model, settings
         self.failures = self.successes = self.skipped = 0
         self._console = _console()
@@ -168,7 +171,7 @@ class Voice:
         match event:
             case Done(job, seconds):
                 self.successes += 1
-                if not self.as_json and not self.quiet and job.output is not None and (alone or not self._has_bar):
+                if self.lines and job.output is not None and (alone or not self._has_bar):
                     self._out(f"{job.name} -> {job.compare if job.keep else job.output} ({seconds:.1f} s)")
             case Skipped(job):
                 self.skipped += 1

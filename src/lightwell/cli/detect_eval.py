@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lightwell.cli.evaluate import named, progress, refuse_to_overwrite, restored_folders, tell
-from lightwell.cli.options import command_line, flag
+from lightwell.cli.console import Voice
+from lightwell.cli.evaluate import follow, named, refuse_to_overwrite, restored_folders, restorings
+from lightwell.cli.options import Quiet, command_line, flag
 
 if TYPE_CHECKING:
     from lightwell.evaluation.report.detection import DetectionReport
@@ -68,7 +68,7 @@ def detect_eval(
         typer.Option("--import", metavar="FILE.py", help="Run a file that registers networks. May be repeated."),
     ] = None,
     overwrite: Annotated[bool, flag("--overwrite", help="Replace a report that exists.")] = False,
-    quiet: Annotated[bool, flag("--quiet", "-q", help="Only errors.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """[bold]lightwell detect-eval --images low --annotations low.json --detector d.onnx --head yolox -m darkir-s[/bold]
 
@@ -80,12 +80,12 @@ def detect_eval(
     from lightwell.data.annotations import pictures_of, read_coco, read_exdark
     from lightwell.data.folders import find_pictures
     from lightwell.errors import DataError
-    from lightwell.evaluation.detection import categories_of, detect, score_detections
+    from lightwell.evaluation.detection import Detecting, categories_of, score_detections
     from lightwell.evaluation.detectors import COCO_CLASSES, Detector
     from lightwell.evaluation.evaluate import Method, check
     from lightwell.evaluation.report.detection import DetectionReport, Row, write_detection_report
     from lightwell.evaluation.report.page import FILES, provenance
-    from lightwell.evaluation.restoring import restore_all
+    from lightwell.files import make_folder
 
     refuse_to_overwrite(output, FILES, overwrite=overwrite)
     if imports:
@@ -107,7 +107,7 @@ def detect_eval(
 
     rows = [Method("raw", used)]
     folders = named(pred or [])
-    restored = restored_folders(model or [], output, [images, *folders.values()], overwrite)
+    restored = restored_folders(model or [], output, [images, *folders.values()])
     for name, folder in folders.items():
         pictures = find_pictures(folder)
         lacking = [picture for picture in used if picture not in pictures]
@@ -115,15 +115,17 @@ def detect_eval(
             raise DataError(f"{folder} lacks {len(lacking)} pictures: {', '.join(lacking[:10])}")
         rows.append(Method(name, {picture: pictures[picture] for picture in used}))
     check(rows, None)
-    models = model or []
+    voice = Voice("looked at", quiet=quiet, lines=False)
+    ours = restorings(model or [], used, restored.values(), voice, overwrite=overwrite)
+    follow(voice, (each.events() for each in ours), len(used) * len(ours))
+    rows += [each.method() for each in ours]
+    looks = [Detecting(runner, pictures_of(coco, method.pictures)) for method in rows]
+    follow(voice, (look.events() for look in looks), len(used) * len(looks))
     results = []
-    with progress(len(used) * (len(rows) + 2 * len(models)), quiet=quiet) as done:
-        pairs = zip(models, restored.values(), strict=True)
-        rows += [restore_all(name, used, folder, done, partial(tell, quiet=quiet)) for name, folder in pairs]
-        for method in rows:
-            places = pictures_of(coco, method.pictures)
-            found = detect(runner, places, done)
-            results.append(Row(method.name, places, found, score_detections(coco, found, categories, confidence)))
+    for method, look in zip(rows, looks, strict=True):
+        found = look.result()
+        scores = score_detections(coco, found, categories, confidence)
+        results.append(Row(method.name, pictures_of(coco, method.pictures), found, scores))
     report = DetectionReport(
         data=data or images.resolve().name,
         detector=f"{detector.name} ({head.value})",
@@ -133,7 +135,7 @@ def detect_eval(
         rows=results,
         made=provenance(command_line(), ["numpy", "pillow", "onnxruntime", "faster-coco-eval"]),
     )
-    output.mkdir(parents=True, exist_ok=True)
+    make_folder(output)
     write_detection_report(report, output)
     if not quiet:
         _show(report)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import closing
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lightwell.cli.options import command_line, flag
+from lightwell.cli.console import Voice, worded
+from lightwell.cli.options import Quiet, command_line, flag
 
 if TYPE_CHECKING:
     from lightwell.evaluation.evaluate import Evaluation
     from lightwell.evaluation.measures import Measure
+    from lightwell.evaluation.restoring import Restoring
+    from lightwell.jobs.events import Event
 
-__all__ = ["evaluate", "named", "progress", "refuse_to_overwrite", "restored_folders", "tell"]
+__all__ = ["evaluate", "follow", "named", "refuse_to_overwrite", "restored_folders", "restorings"]
 
 
 class _Protocol(StrEnum):
@@ -65,7 +67,7 @@ def evaluate(
     ] = None,
     latex: Annotated[bool, flag("--latex", help="Also write the table for LaTeX: table.tex.")] = False,
     overwrite: Annotated[bool, flag("--overwrite", help="Replace a report that exists.")] = False,
-    quiet: Annotated[bool, flag("--quiet", "-q", help="Only errors.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """[bold]lightwell evaluate --model darkir-s --low eval15/low --high eval15/high[/bold]
 
@@ -78,11 +80,10 @@ def evaluate(
     done, 1 a picture or folder is at fault, 2 the call is wrong, 130 stopped.
     """
     from lightwell.data.folders import find_pictures
-    from lightwell.evaluation.evaluate import Method, baselines, check
-    from lightwell.evaluation.evaluate import evaluate as measure_all
+    from lightwell.evaluation.evaluate import Measuring, Method, baselines, check
     from lightwell.evaluation.report.evaluation import warning, write_latex, write_report
     from lightwell.evaluation.report.page import FILES, provenance
-    from lightwell.evaluation.restoring import restore_all
+    from lightwell.files import make_folder
 
     if not model and not pred:
         raise typer.BadParameter("give --model, to run it on --low, or --pred, pictures that are restored")
@@ -93,29 +94,28 @@ def evaluate(
     measures = _measures(high is not None, protocol or [], metric or [])
     refuse_to_overwrite(output, FILES, overwrite=overwrite)
     folders = named(pred or [])
-    restored = restored_folders(
-        model or [], output, [folder for folder in (low, high, *folders.values()) if folder], overwrite
-    )
+    restored = restored_folders(model or [], output, [folder for folder in (low, high, *folders.values()) if folder])
 
     dark = {} if low is None else find_pictures(low)
     truth = None if high is None else find_pictures(high)
     given = [Method(name, find_pictures(folder)) for name, folder in folders.items()]
     first = baselines(dark) if low else []
     check([*first, *(Method(name, dark) for name in restored), *given], truth)
-    if not low and not quiet:
-        typer.echo("no --low: the untouched input and the fixed gamma are not in the table", err=True)
+    voice = Voice("measured", quiet=quiet, lines=False)
+    if not low:
+        voice.note("no --low: the untouched input and the fixed gamma are not in the table")
     if imports:
         from lightwell.models import import_networks
 
         for file in imports:
             import_networks(file)
-    steps = len(dark) * len(model or []) + len(dark or truth or given[0].pictures)
-    with progress(steps, quiet=quiet) as done:
-        pairs = zip(model or [], restored.values(), strict=True)
-        ours = [restore_all(name, dark, folder, done, partial(tell, quiet=quiet)) for name, folder in pairs]
-        title = data or _name(high or low or next(iter(folders.values())))
-        result = measure_all(title, [*first, *ours, *given], truth, measures, jobs, done)
-    output.mkdir(parents=True, exist_ok=True)
+    ours = restorings(model or [], dark, restored.values(), voice, overwrite=overwrite)
+    follow(voice, (each.events() for each in ours), len(dark) * len(ours))
+    title = data or _name(high or low or next(iter(folders.values())))
+    measuring = Measuring(title, [*first, *(each.method() for each in ours), *given], truth, measures)
+    follow(voice, [measuring.events(jobs)], len(measuring))
+    result = measuring.result()
+    make_folder(output)
     made = provenance(command_line(), ["numpy", "scipy", "pillow", *(["onnxruntime"] if model else [])])
     write_report(result, output, made)
     if latex:
@@ -171,14 +171,13 @@ def named(folders: Sequence[str]) -> dict[str, Path]:
     return dict(zip(chosen, paths, strict=True))
 
 
-def restored_folders(models: Sequence[str], output: Path, inputs: Sequence[Path], overwrite: bool) -> dict[str, Path]:
-    """The folder that each model's pictures go to, by the model's name; nothing that is there is written over.
+def restored_folders(models: Sequence[str], output: Path, inputs: Sequence[Path]) -> dict[str, Path]:
+    """The folder that each model's pictures go to, by the model's name.
 
     Args:
         models: as they are given.
         output: the report's folder.
         inputs: folders that are read, which must not lie there.
-        overwrite: whether pictures of an earlier report may be replaced.
     """
     from lightwell.export import is_weights
     from lightwell.weights import find_weights, name_of
@@ -194,15 +193,47 @@ def restored_folders(models: Sequence[str], output: Path, inputs: Sequence[Path]
         inside = [path for path in inputs if folder.resolve() in (path.resolve(), *path.resolve().parents)]
         if inside:
             raise typer.BadParameter(f"{inside[0]} lies where restored pictures go, {folder}: choose another -o")
-        if not overwrite and folder.is_dir() and any(folder.iterdir()):
-            raise typer.BadParameter(f"{folder} holds pictures: choose --overwrite or another -o")
     return found
 
 
-def tell(line: str, *, quiet: bool) -> None:
-    """A line on what takes time."""
-    if not quiet:
-        typer.echo(line, err=True)
+def restorings(
+    models: Sequence[str], low: Mapping[str, Path], folders: Iterable[Path], voice: Voice, *, overwrite: bool
+) -> list[Restoring]:
+    """What each model is to do; pictures that exist are only written over when told."""
+    from lightwell.errors import PlanError
+    from lightwell.evaluation.restoring import Restoring
+
+    try:
+        return [
+            Restoring(model, low, folder, overwrite=overwrite, tell=voice.note)
+            for model, folder in zip(models, folders, strict=True)
+        ]
+    except PlanError as error:
+        raise typer.BadParameter(worded(error)) from error
+
+
+def follow(voice: Voice, runs: Iterable[Generator[Event, None, None]], total: int) -> None:
+    """Shows runs, one after the other, of which all pictures are needed.
+
+    Raises:
+        WeightsError: a network does not fit, whatever the picture.
+        DataError: pictures failed, which was told of each.
+    """
+    from lightwell.errors import DataError, WeightsError
+    from lightwell.jobs.events import Failed
+
+    def watched() -> Generator[Event, None, None]:
+        for run in runs:
+            with closing(run):
+                for event in run:
+                    if isinstance(event, Failed) and isinstance(event.error, WeightsError):
+                        raise event.error
+                    yield event
+
+    with closing(watched()) as seen:
+        voice.run(seen, total)
+    if voice.failures:
+        raise DataError(f"{voice.failures} of {total} pictures failed, so there is no report: mend or take them out")
 
 
 def _name(folder: Path) -> str:
@@ -233,20 +264,3 @@ def refuse_to_overwrite(folder: Path, names: Sequence[str], *, overwrite: bool) 
     existing = [name for name in names if (folder / name).exists()]
     if existing and not overwrite:
         raise typer.BadParameter(f"{folder} holds a report ({', '.join(existing)}): choose --overwrite or another -o")
-
-
-@contextlib.contextmanager
-def progress(total: int, *, quiet: bool) -> Iterator[Callable[[str], None]]:
-    """A bar on a terminal, which the returned function moves on by one picture; nothing elsewhere."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
-        yield lambda _: None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda name: bar.update(task, advance=1, description=name.encode("utf-8", "backslashreplace").decode())

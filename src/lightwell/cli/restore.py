@@ -6,16 +6,28 @@ import sys
 from contextlib import closing
 from dataclasses import asdict
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from lightwell.cli.console import Voice, worded
-from lightwell.cli.options import DeviceName, flag
-
-if TYPE_CHECKING:
-    from lightwell.pictures import Format
-    from lightwell.restoring.restorer import Tile
+from lightwell.cli.options import (
+    Brightness,
+    Denoise,
+    Device,
+    DeviceName,
+    FormatName,
+    MaxPixels,
+    Overwrite,
+    Preview,
+    Quiet,
+    Strength,
+    TileSide,
+    Warmth,
+    flag,
+    format_named,
+    tile_named,
+)
 
 __all__ = ["restore"]
 
@@ -48,35 +60,18 @@ def restore(
             help="See lightwell models; or an ONNX file, weights, or a run's folder.",
         ),
     ] = None,
-    strength: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="How much of the light: 0 leaves the picture as it is.")
-    ] = 1.0,
-    brightness: Annotated[
-        float, typer.Option(min=-4.0, max=4.0, metavar="EV", help="Stops on top of what the model chooses.")
-    ] = 0.0,
-    warmth: Annotated[float, typer.Option(min=-1.0, max=1.0, help="-1 cooler, 1 warmer.")] = 0.0,
-    denoise: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="How much noise and shake is taken out (two-stage models).")
-    ] = 1.0,
-    preview: Annotated[
-        bool, flag("--preview", help="The light alone, still noisy, in a tenth of the time (two-stage models).")
-    ] = False,
+    strength: Strength = 1.0,
+    brightness: Brightness = 0.0,
+    warmth: Warmth = 0.0,
+    denoise: Denoise = 1.0,
+    preview: Preview = False,
     compare: Annotated[bool, flag("--compare", help="Also write NAME_compare, before | after.")] = False,
-    format: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            metavar="jpeg|png|webp|tiff|bmp|avif|heif",
-            help="Of the output. Default: as its name or the input.",
-        ),
-    ] = None,
+    format: FormatName = None,
     quality: Annotated[
         int | None, typer.Option(min=1, max=100, help="Of JPEG and WebP. Default: 95; lossless WebP stays lossless.")
     ] = None,
-    tile: Annotated[
-        str, typer.Option(metavar="auto|off|N", help="Side of the tiles that large pictures are cut into.")
-    ] = "auto",
-    device: Annotated[DeviceName, typer.Option(case_sensitive=False, help="Where to run.")] = DeviceName.auto,
+    tile: TileSide = "auto",
+    device: Device = DeviceName.auto,
     precision: Annotated[
         _Precision,
         typer.Option(case_sensitive=False, help="bfloat16: half the time, on a CPU that has it, with OpenVINO."),
@@ -88,12 +83,9 @@ def restore(
     max_memory: Annotated[
         str, typer.Option("--max-memory", metavar="SIZE", help="For all jobs together; tiles follow.")
     ] = "2G",
-    max_pixels: Annotated[
-        int | None,
-        typer.Option("--max-pixels", min=1, metavar="N", help="Refuse larger pictures. Default: 256 million."),
-    ] = None,
+    max_pixels: MaxPixels = None,
     half: Annotated[bool, flag("--half", help="RAW files at half their size, which is quick.")] = False,
-    overwrite: Annotated[bool, flag("--overwrite", help="Replace files that exist.")] = False,
+    overwrite: Overwrite = False,
     skip_existing: Annotated[
         bool, flag("--skip-existing", help="Leave out pictures whose output exists: resumes a batch.")
     ] = False,
@@ -103,7 +95,7 @@ def restore(
     ] = "1/1",
     dry_run: Annotated[bool, flag("--dry-run", help="Only say what would be done.")] = False,
     as_json: Annotated[bool, flag("--json", help="One line of JSON per picture.")] = False,
-    quiet: Annotated[bool, flag("--quiet", "-q", help="Only errors.")] = False,
+    quiet: Quiet = False,
     verbose: Annotated[bool, flag("--verbose", "-v", help="Device, tiles, memory, and traces of errors.")] = False,
 ) -> None:
     """[bold]lightwell restore night.jpg[/bold]  makes night_restored.jpg
@@ -133,8 +125,8 @@ def restore(
             raise typer.BadParameter("standard output is a terminal: redirect it to a file, or give -o FILE")
     try:
         controls = Controls(strength, brightness, warmth, denoise, preview)
-        settings = Settings(controls, _format(format), quality, max_pixels or MAX_PIXELS, half)
-        memory, side = parse_bytes(max_memory), _tile(tile)
+        settings = Settings(controls, format_named(format), quality, max_pixels or MAX_PIXELS, half)
+        memory, side = parse_bytes(max_memory), tile_named(tile)
         request = Request(
             output,
             format=settings.format,
@@ -177,28 +169,6 @@ def restore(
     voice.finish()
     if voice.failures:
         raise typer.Exit(1)
-
-
-def _format(word: str | None) -> Format | None:
-    from lightwell.pictures import WRITTEN, format_of_name
-
-    if word is None:
-        return None
-    named = next((name for name in WRITTEN if name == word.upper()), format_of_name(f"_.{word}"))
-    if named not in WRITTEN:
-        names = ", ".join(name.lower() for name in WRITTEN)
-        raise typer.BadParameter(f"--format is one of {names}, not {word!r}")
-    return named
-
-
-def _tile(word: str) -> Tile:
-    if word == "auto":
-        return "auto"
-    if word == "off":
-        return "off"
-    if not word.isdecimal():
-        raise ValueError(f"--tile is auto, off or a number of pixels, not {word!r}")
-    return int(word)
 
 
 def _shard(words: str) -> tuple[int, int]:

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lightwell.cli.console import Voice, printable, worded
-from lightwell.cli.options import flag
+from lightwell.cli.options import (
+    Brightness,
+    Denoise,
+    Device,
+    DeviceName,
+    Overwrite,
+    Quiet,
+    Strength,
+    Warmth,
+    flag,
+)
 
 if TYPE_CHECKING:
     from lightwell.restoring.controls import Controls
@@ -35,16 +45,10 @@ def video(
     model: Annotated[
         str | None, typer.Option("--model", "-m", metavar="NAME|FILE", help="See lightwell models; or an ONNX file.")
     ] = None,
-    strength: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="How much of the light: 0 leaves the film as it is.")
-    ] = 1.0,
-    brightness: Annotated[
-        float, typer.Option(min=-4.0, max=4.0, metavar="EV", help="Stops on top of what the model chooses.")
-    ] = 0.0,
-    warmth: Annotated[float, typer.Option(min=-1.0, max=1.0, help="-1 cooler, 1 warmer.")] = 0.0,
-    denoise: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="How much noise and shake is taken out (two-stage models).")
-    ] = 1.0,
+    strength: Strength = 1.0,
+    brightness: Brightness = 0.0,
+    warmth: Warmth = 0.0,
+    denoise: Denoise = 1.0,
     quality: Annotated[
         int, typer.Option(min=1, max=100, help="80 is as good as the film to the eye, 100 what the codec can at best.")
     ] = 80,
@@ -53,13 +57,13 @@ def video(
     preview: Annotated[
         bool, flag("--preview", help="Only the first frame, restored, as a picture: NAME_restored.png, or -o FILE.")
     ] = False,
-    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|openvino|coreml", help="Where to run.")] = "auto",
+    device: Device = DeviceName.auto,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of the model. Default: the cores.")] = None,
     max_memory: Annotated[
         str, typer.Option("--max-memory", metavar="SIZE", help="For one frame; tiles follow.")
     ] = "2G",
-    overwrite: Annotated[bool, flag("--overwrite", help="Replace a file that exists.")] = False,
-    quiet: Annotated[bool, flag("--quiet", "-q", help="Only errors.")] = False,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
 ) -> None:
     """[bold]lightwell video night.mov -o night.mp4[/bold]
 
@@ -79,7 +83,7 @@ def video(
     if end is not None and end <= begin:
         raise typer.BadParameter("--to is after --from")
     try:
-        restorer = Restorer(model, device=device, threads=threads, max_memory=max_memory)  # type: ignore[arg-type]
+        restorer = Restorer(model, device=device.value, threads=threads, max_memory=max_memory)
         controls = Controls(strength, brightness, warmth, denoise)
         restorer.refuse_unsuited(controls)
     except (WeightsError, DeviceError, ValueError) as error:
@@ -101,10 +105,7 @@ def video(
             stop=end,
             overwrite=overwrite,
             progress=told,
-            strength=strength,
-            brightness=brightness,
-            warmth=warmth,
-            denoise=denoise,
+            controls=controls,
         )
     elapsed = time.monotonic() - began
     for note in done.notes:
@@ -115,8 +116,6 @@ def video(
 
 
 def _still(input: Path, target: Path, restorer: Restorer, controls: Controls, start: float, overwrite: bool) -> None:
-    from dataclasses import asdict
-
     from lightwell.errors import VideoError
     from lightwell.files import whole_file
     from lightwell.pictures import format_of_name
@@ -129,7 +128,7 @@ def _still(input: Path, target: Path, restorer: Restorer, controls: Controls, st
         )
     if target.exists() and not overwrite:
         raise VideoError(f"{target} exists", remedy="overwrite")
-    picture = restore_still(input, model=restorer, start=start, **asdict(controls))
+    picture = restore_still(input, model=restorer, start=start, controls=controls)
     with whole_file(target, replace=overwrite) as stream:
         picture.write(stream, format=format)
 

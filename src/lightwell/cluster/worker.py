@@ -9,7 +9,7 @@ import os
 import socket
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -134,7 +134,7 @@ class Worker:
     def _restored(self, data: bytes, target: str) -> memoryview:
         settings = self.orders.settings
         picture = read(data, max_pixels=settings.max_pixels)
-        restored = self.restorer(picture, **asdict(settings.controls))
+        restored = self.restorer(picture, settings.controls)
         whole = io.BytesIO()
         restored.write(whole, format=settings.format or format_of_name(target), quality=settings.quality)
         return whole.getbuffer()

@@ -17,11 +17,11 @@ import numpy as np
 import lightwell
 from lightwell.data.annotations import Coco, pictures_of, read_coco
 from lightwell.data.degrade import Degradation
-from lightwell.data.folders import find_pictures, read_named
+from lightwell.data.folders import find_pictures
 from lightwell.data.night import night_of
 from lightwell.errors import DataError
 from lightwell.files import make_folder, whole_file
-from lightwell.pictures import format_of_name
+from lightwell.pictures import format_of_name, read_named
 
 __all__ = ["darken_coco"]
 

@@ -1,15 +1,15 @@
-"""Pictures in folders: found by name, and read so that an error names its file. Needs no torch."""
+"""Pictures in folders, found by name. Needs no torch."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from lightwell.errors import DataError, PictureError
+from lightwell.errors import DataError
 from lightwell.folders import walk
-from lightwell.pictures import FORMATS, Picture, format_of_name, read
+from lightwell.pictures import FORMATS, format_of_name
 
-__all__ = ["find_pictures", "read_named"]
+__all__ = ["find_pictures"]
 
 
 def find_pictures(folder: Path, prefix: str = "") -> dict[str, Path]:
@@ -44,15 +44,3 @@ def find_pictures(folder: Path, prefix: str = "") -> dict[str, Path]:
     if not found:
         raise DataError(f"{folder}: no pictures in it (looked for {', '.join(sum(FORMATS.values(), ()))})")
     return found
-
-
-def read_named(path: Path) -> Picture:
-    """Reads a picture.
-
-    Raises:
-        PictureError: as `lightwell.pictures.read`, with the path.
-    """
-    try:
-        return read(path)
-    except PictureError as error:
-        raise PictureError(f"{path}: {error}", remedy=error.remedy) from error

@@ -13,11 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lightwell.data.degrade import Degradation, Shots, by_lamps, degrade
-from lightwell.data.folders import read_named
 from lightwell.errors import WeightsError
 from lightwell.models import create_model, load_weights
 from lightwell.models.drgn import Generator, TwoSteps, transfer
-from lightwell.pictures import Picture
+from lightwell.pictures import Picture, read_named
 
 __all__ = ["by_night", "darken", "draws_of", "learned_night_of", "load_degradation", "night_of"]
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import torch
 
 from lightwell.data.degrade import Degradation, Shots
-from lightwell.data.folders import read_named
 from lightwell.data.night import by_night, darken, draws_of
 from lightwell.errors import DataError
 from lightwell.files import make_folder, whole_file
+from lightwell.pictures import read_named
 
 __all__ = ["make_night_pairs"]
 

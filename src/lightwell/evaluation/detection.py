@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,13 @@ from numpy.typing import NDArray
 from lightwell.data.annotations import Coco
 from lightwell.errors import DataError
 from lightwell.evaluation.detectors import Detections, Detector
-from lightwell.evaluation.evaluate import load
+from lightwell.evaluation.evaluate import pixels_of
+from lightwell.jobs.events import Event, Job
+from lightwell.jobs.run import Tell, finish, run
 from lightwell.metrics.levels import levels, round_half_up
+from lightwell.pictures import read
 
-__all__ = ["RESAMPLES", "DetectionScores", "categories_of", "detect", "score_detections"]
+__all__ = ["RESAMPLES", "Detecting", "DetectionScores", "categories_of", "detect", "score_detections"]
 
 RESAMPLES = 200
 _FEWEST = 3
@@ -66,23 +69,45 @@ class DetectionScores:
         return float(low), float(high)
 
 
-def detect(
-    detector: Detector, pictures: Mapping[int, Path], done: Callable[[str], None] = lambda _: None
-) -> dict[int, Detections]:
-    """Runs a detector over pictures by image id, one at a time with all cores.
+class Detecting:
+    """Pictures through a detector, one at a time with all cores.
+
+    Args:
+        detector: the detector.
+        pictures: by image id.
+    """
+
+    def __init__(self, detector: Detector, pictures: Mapping[int, Path]) -> None:
+        self._detector, self._pictures = detector, pictures
+        self._found: dict[Path, Detections] = {}
+
+    def events(self) -> Generator[Event, None, None]:
+        """Runs the detector."""
+        return run((Job(path, None) for path in dict.fromkeys(self._pictures.values())), self._detect)
+
+    def _detect(self, job: Job, _: Tell) -> tuple[int, int]:
+        assert job.source is not None
+        pixels = pixels_of(read(job.source))
+        if pixels.dtype != np.uint8:
+            pixels = round_half_up(levels(pixels)).astype(np.uint8)
+        self._found[job.source] = self._detector(pixels)
+        return pixels.shape[1], pixels.shape[0]
+
+    def result(self) -> dict[int, Detections]:
+        """What was found, by image id, once all pictures were looked at."""
+        return {image_id: self._found[path] for image_id, path in self._pictures.items()}
+
+
+def detect(detector: Detector, pictures: Mapping[int, Path]) -> dict[int, Detections]:
+    """Runs a detector as `Detecting` does, over all or none.
 
     Raises:
         PictureError: a picture cannot be read.
         WeightsError: the detector's outputs are not those of its head.
     """
-    found = {}
-    for image_id, path in pictures.items():
-        pixels = load(path)
-        if pixels.dtype != np.uint8:
-            pixels = round_half_up(levels(pixels)).astype(np.uint8)
-        found[image_id] = detector(pixels)
-        done(path.stem)
-    return found
+    detecting = Detecting(detector, pictures)
+    finish(detecting.events())
+    return detecting.result()
 
 
 def categories_of(coco: Coco, classes: Sequence[str]) -> dict[int, int]:

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lightwell.data.folders import read_named
 from lightwell.engines import cores
 from lightwell.errors import DataError, PictureError
 from lightwell.evaluation.measures import Column, Measure
+from lightwell.jobs.events import Event, Job
+from lightwell.jobs.run import Tell, finish, run
 from lightwell.metrics import PROTOCOLS
 from lightwell.metrics.levels import Array, levels
-from lightwell.pictures import size_of, to_srgb
+from lightwell.pictures import Picture, read_named, size_of, to_srgb
 
-__all__ = ["BASELINE_GAMMA", "Cost", "Evaluation", "Method", "baselines", "check", "evaluate", "load"]
+__all__ = [
+    "BASELINE_GAMMA",
+    "Cost",
+    "Evaluation",
+    "Measuring",
+    "Method",
+    "baselines",
+    "check",
+    "evaluate",
+    "load",
+    "pixels_of",
+]
 
 BASELINE_GAMMA = 0.45
 _LISTED = 10
@@ -116,73 +127,100 @@ def check(methods: Sequence[Method], truth: Mapping[str, Path] | None) -> dict[s
     return sizes
 
 
-def evaluate(
-    data: str,
-    methods: Sequence[Method],
-    truth: Mapping[str, Path] | None,
-    measures: Sequence[Measure],
-    jobs: int | None = None,
-    done: Callable[[str], None] = lambda _: None,
-) -> Evaluation:
-    """Measures every picture of every method, several pictures at a time.
+class Measuring:
+    """Every picture of every method, measured as a run of jobs, one for each picture.
 
     Args:
         data: what the data is called in the report.
         methods: the rows of the table.
         truth: well-lit pictures by name, or None; then no measure may need one.
         measures: what to measure, in the order of the columns.
-        jobs: pictures measured at the same time, each on a thread; as many as there are cores by default.
-        done: called with a picture's name once it is measured, from any thread.
+
+    Raises:
+        DataError: as `check`.
+    """
+
+    def __init__(
+        self, data: str, methods: Sequence[Method], truth: Mapping[str, Path] | None, measures: Sequence[Measure]
+    ) -> None:
+        self._data, self._methods, self._truth, self._measures = data, tuple(methods), truth, measures
+        self._sizes = check(methods, truth)
+        self._found: dict[str, tuple[list[list[float]], list[Array], Array | None]] = {}
+
+    def __len__(self) -> int:
+        """How many pictures there are."""
+        return len(self._sizes)
+
+    def events(self, jobs: int | None = None) -> Generator[Event, None, None]:
+        """Measures them; a job's source is the picture's name.
+
+        Args:
+            jobs: pictures measured at the same time, each on a thread; as many as there are cores by default.
+        """
+        # Threads, not processes: the time goes into numpy, scipy and Pillow, which let go of the interpreter's lock.
+        return run((Job(Path(name), None) for name in self._sizes), self._measure, jobs or cores())
+
+    def _measure(self, job: Job, _: Tell) -> tuple[int, int]:
+        name = job.name
+        target = None if self._truth is None else load(self._truth[name])
+        scores, lumas = [], []
+        for method in self._methods:
+            restored = load(method.pictures[name], method.gamma)
+            try:
+                scores.append([value for measure in self._measures for value in measure.call(restored, target)])
+            except ValueError as error:  # of a size or kind that a metric does not take
+                raise DataError(f"{method.pictures[name]}: {error}") from error
+            lumas.append(_luma_shares(restored))
+        self._found[name] = scores, lumas, None if target is None else _luma_shares(target)
+        return self._sizes[name]
+
+    def result(self) -> Evaluation:
+        """The scores, once all are measured."""
+        results = [self._found[name] for name in self._sizes]
+        return Evaluation(
+            data=self._data,
+            names=tuple(self._sizes),
+            sizes=tuple(self._sizes.values()),
+            methods=self._methods,
+            truth=self._truth,
+            columns=tuple(column for measure in self._measures for column in measure.columns),
+            meanings={name: meaning for measure in self._measures for name, meaning in measure.meanings.items()},
+            scores=np.array([scores for scores, _, _ in results], np.float64),
+            lumas=np.array([lumas for _, lumas, _ in results]),
+            truth_lumas=None if self._truth is None else np.array([luma for _, _, luma in results]),
+        )
+
+
+def evaluate(
+    data: str,
+    methods: Sequence[Method],
+    truth: Mapping[str, Path] | None,
+    measures: Sequence[Measure],
+    jobs: int | None = None,
+) -> Evaluation:
+    """Measures every picture of every method as `Measuring` does, all or none.
 
     Raises:
         DataError: as `check`; before any work.
         PictureError: a picture cannot be read.
     """
-    sizes = check(methods, truth)
-    columns = tuple(column for measure in measures for column in measure.columns)
-
-    def measure_picture(name: str) -> tuple[list[list[float]], list[Array], Array | None]:
-        target = None if truth is None else load(truth[name])
-        scores, lumas = [], []
-        for method in methods:
-            restored = load(method.pictures[name], method.gamma)
-            try:
-                scores.append([value for measure in measures for value in measure.call(restored, target)])
-            except ValueError as error:  # of a size or kind that a metric does not take
-                raise DataError(f"{method.pictures[name]}: {error}") from error
-            lumas.append(_luma_shares(restored))
-        done(name)
-        return scores, lumas, None if target is None else _luma_shares(target)
-
-    # Threads, not processes: the time goes into numpy, scipy and Pillow, which let go of the interpreter's lock.
-    with ThreadPoolExecutor(jobs or cores()) as pool:
-        futures = [pool.submit(measure_picture, name) for name in sizes]
-        try:
-            results = [future.result() for future in futures]
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    return Evaluation(
-        data=data,
-        names=tuple(sizes),
-        sizes=tuple(sizes.values()),
-        methods=tuple(methods),
-        truth=truth,
-        columns=columns,
-        meanings={name: meaning for measure in measures for name, meaning in measure.meanings.items()},
-        scores=np.array([scores for scores, _, _ in results], np.float64),
-        lumas=np.array([lumas for _, lumas, _ in results]),
-        truth_lumas=None if truth is None else np.array([luma for _, _, luma in results]),
-    )
+    measuring = Measuring(data, methods, truth, measures)
+    finish(measuring.events(jobs))
+    return measuring.result()
 
 
 def load(path: Path, gamma: float = 1.0) -> Array:
-    """A picture as the measures take it: ``(H, W, 3)``, gray repeated, alpha left out; a float in [0, 1] after a gamma.
+    """A picture as `pixels_of` gives it, from its file.
 
     Raises:
         PictureError: the file cannot be read.
     """
-    pixels: Array = to_srgb(read_named(path)).pixels
+    return pixels_of(read_named(path), gamma)
+
+
+def pixels_of(picture: Picture, gamma: float = 1.0) -> Array:
+    """What the measures take: ``(H, W, 3)``, gray repeated, alpha left out; a float in [0, 1] after a gamma."""
+    pixels: Array = to_srgb(picture).pixels
     if pixels.shape[2] == 1:
         pixels = np.repeat(pixels, 3, axis=2)
     return pixels if gamma == 1 else (levels(pixels) / 255) ** gamma

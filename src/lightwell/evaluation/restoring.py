@@ -5,51 +5,91 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 
-from lightwell.data.folders import read_named
 from lightwell.evaluation.evaluate import Cost, Method
 from lightwell.export import cached_graph, is_weights
+from lightwell.files import make_folder, whole_file
+from lightwell.jobs.events import Event, Job
+from lightwell.jobs.plan import plan_named
+from lightwell.jobs.run import Tell, finish, run
+from lightwell.pictures import read
 from lightwell.restoring.restorer import Restorer
 from lightwell.weights import name_of
 
-__all__ = ["restore_all"]
+__all__ = ["Restoring", "restore_all"]
 
 
-def restore_all(
-    model: str,
-    low: Mapping[str, Path],
-    folder: Path,
-    done: Callable[[str], None] = lambda _: None,
-    tell: Callable[[str], None] = lambda _: None,
-) -> Method:
-    """Restores pictures into a folder as PNG, one after the other with all cores, so that the times are honest.
+class Restoring:
+    """Pictures that a model restores as PNG, one after the other with all cores, so that the times are honest.
 
     Args:
         model: a shipped model's name, an ONNX file, a weights file or the folder of a training run.
         low: dark pictures by name.
         folder: where to; made if missing.
-        done: called with a picture's name once it is written.
+        overwrite: replace pictures that are there.
         tell: called with a line before something else that takes time.
 
     Raises:
-        WeightsError: there is no such model.
-        PictureError: a picture cannot be read or written.
+        PlanError: a picture is there already.
     """
-    restorer = Restorer(cached_graph(model, tell) if is_weights(model) else model)
-    restored, costs = {}, {}
-    for name, path in low.items():
-        picture = read_named(path)
-        _forget_peak()
-        start = time.perf_counter()
-        result = restorer(picture)
-        costs[name] = Cost(time.perf_counter() - start, _peak())
-        restored[name] = folder / f"{name}.png"
-        restored[name].parent.mkdir(parents=True, exist_ok=True)
-        result.write(restored[name])
-        done(name)
-    return Method(name_of(model), restored, costs=costs)
+
+    def __init__(
+        self,
+        model: str,
+        low: Mapping[str, Path],
+        folder: Path,
+        *,
+        overwrite: bool = False,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._model, self._overwrite, self._tell = model, overwrite, tell
+        self._jobs = plan_named(low, folder, "PNG", overwrite=overwrite)
+        self._costs: dict[Job, Cost] = {}
+
+    def events(self) -> Generator[Event, None, None]:
+        """Restores them.
+
+        Raises:
+            WeightsError: there is no such model.
+        """
+        restorer = Restorer(cached_graph(self._model, self._tell) if is_weights(self._model) else self._model)
+
+        def work(job: Job, tell: Tell) -> tuple[int, int]:
+            assert job.source is not None
+            assert job.output is not None
+            picture = read(job.source)
+            _forget_peak()
+            start = time.perf_counter()
+            restored = restorer(picture, progress=tell.progress)
+            self._costs[job] = Cost(time.perf_counter() - start, _peak())
+            make_folder(job.output.parent)
+            with whole_file(job.output, replace=self._overwrite) as stream:
+                notes = restored.write(stream, format="PNG")
+            for note in (*restored.warnings, *notes):
+                tell.note(note)
+            return restored.size[1], restored.size[0]
+
+        yield from run(self._jobs.values(), work)
+
+    def method(self) -> Method:
+        """What came of it, once all are restored."""
+        restored = {name: job.output for name, job in self._jobs.items() if job.output is not None}
+        return Method(
+            name_of(self._model), restored, costs={name: self._costs[job] for name, job in self._jobs.items()}
+        )
+
+
+def restore_all(model: str, low: Mapping[str, Path], folder: Path) -> Method:
+    """Restores pictures as `Restoring` does, all or none.
+
+    Raises:
+        LightwellError: as `Restoring`, or of the first picture that cannot be restored.
+    """
+    restoring = Restoring(model, low, folder)
+    finish(restoring.events())
+    return restoring.method()
 
 
 def _forget_peak() -> None:

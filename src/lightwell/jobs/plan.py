@@ -10,7 +10,7 @@ import errno
 import glob
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -20,7 +20,7 @@ from lightwell.folders import natural, walk
 from lightwell.jobs.events import Failed, Job
 from lightwell.pictures import FORMATS, WRITTEN, Format, format_of_name, written_as
 
-__all__ = ["Plan", "Request", "in_shard", "plan"]
+__all__ = ["Plan", "Request", "in_shard", "plan", "plan_named"]
 
 _MARK, _COMPARE_MARK = "_restored", "_compare"
 _SUFFIXES = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes)
@@ -156,6 +156,33 @@ def plan(inputs: Iterable[str], request: Request) -> Plan:
     else:
         made._groups[0].todo, made.total = made._groups[0].names, 1
     return made
+
+
+def plan_named(
+    pictures: Mapping[str, Path], folder: Path, format: Format, *, overwrite: bool = False
+) -> dict[str, Job]:
+    """The jobs of pictures that are known by names, by which they are called in a folder too.
+
+    Args:
+        pictures: inputs by name, which may hold ``/``.
+        folder: where the outputs go.
+        format: of the outputs.
+        overwrite: outputs may exist.
+
+    Raises:
+        PlanError: an output exists, or is an input.
+    """
+    inputs = {os.path.realpath(path) for path in pictures.values()}
+    jobs = {}
+    for name, path in pictures.items():
+        output = folder / (name + FORMATS[format][0])
+        if output.exists():
+            if os.path.realpath(output) in inputs:
+                raise PlanError(f"{output} is an input", remedy="other-output")
+            if not overwrite:
+                raise PlanError(f"{output} exists", remedy="overwrite")
+        jobs[name] = Job(path, output)
+    return jobs
 
 
 def in_shard(place: str, part: int, parts: int) -> bool:

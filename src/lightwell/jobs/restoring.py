@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import sys
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from lightwell.errors import FileError, LightwellError
 from lightwell.files import MAX_PIPED_BYTES, is_pipe, make_folder, read_pipe, whole_file
 from lightwell.jobs.events import Job
 from lightwell.jobs.run import Tell, Work
-from lightwell.pictures import MAX_PIXELS, Format, Picture, format_of_name, read
+from lightwell.pictures import MAX_PIXELS, Format, Picture, format_of_name, read, size_of
 from lightwell.restoring.controls import Controls
 from lightwell.restoring.tiles import fits_whole
 
@@ -54,10 +54,13 @@ def restoring(restorer: Restorer, settings: Settings, *, overwrite: bool = False
     """
 
     def work(job: Job, tell: Tell) -> tuple[int, int]:
+        if job.source is not None and not is_pipe(job.source) and not settings.half:
+            # Before it is decoded, which takes as much memory again; 16 bits are known only then.
+            restorer.refuse_too_large(*size_of(job.source))
         picture = _read(job, settings, tell)
         height, width = picture.size
         _tell_memory(restorer, picture, tell)
-        restored = restorer(picture, progress=tell.progress, **asdict(settings.controls))
+        restored = restorer(picture, settings.controls, progress=tell.progress)
         notes = list(restored.warnings)
         if not job.keep:
             notes += _write(restored, job.output, job.source, settings, overwrite)
@@ -95,10 +98,6 @@ def _tell_memory(restorer: Restorer, picture: Picture, tell: Tell) -> None:
     needed = restorer.memory_for(height, width, sample)
     cut = "whole" if whole else f"in tiles of {tile}"
     tell.note(f"{width}x{height}, {cut}, about {needed / 2**30:.1f} GB", detail=True)
-    if needed > restorer.max_memory:
-        tell.note(
-            f"may take about {needed / 2**30:.1f} GB, more than the bound of {restorer.max_memory / 2**30:.1f} GB"
-        )
 
 
 def _write(

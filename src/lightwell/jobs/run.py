@@ -6,11 +6,12 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
 
 from lightwell.errors import LightwellError
 from lightwell.jobs.events import Done, Event, Failed, Job, Note, Progress, Started
 
-__all__ = ["Tell", "Work", "run"]
+__all__ = ["Tell", "Work", "finish", "run"]
 
 _AHEAD = 64  # events that wait for whoever takes them, at most
 
@@ -96,6 +97,21 @@ def run(jobs: Iterable[Job], work: Work, workers: int = 1) -> Generator[Event, N
         for thread in threads:
             if thread.ident is not None:
                 thread.join()
+
+
+def finish(events: Generator[Event, None, None]) -> None:
+    """Takes the events of a run that is worth nothing unless every job succeeds, and stops at the first that does not.
+
+    Raises:
+        LightwellError: what failed, with the input's name; a fault of ours as it is.
+    """
+    with closing(events):
+        for event in events:
+            if isinstance(event, Failed):
+                error = event.error
+                if isinstance(error, LightwellError):
+                    raise type(error)(f"{event.name}: {error}", remedy=error.remedy) from error
+                raise error
 
 
 def _outcome(job: Job, work: Work, put: Callable[[Event], None]) -> Done | Failed:

@@ -12,10 +12,10 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from lightwell.data.folders import find_pictures, read_named
+from lightwell.data.folders import find_pictures
 from lightwell.errors import DataError
 from lightwell.keras.layers import Configured
-from lightwell.pictures import Picture
+from lightwell.pictures import Picture, read_named
 
 __all__ = ["PSNR", "SSIM", "AugmentedPairs", "BeforeAfter", "CharbonnierLoss", "FolderPairs", "as_floats"]
 

@@ -296,6 +296,11 @@ class TwoSteps(nn.Module):
         self.degrade = degrade
         self.refine = refine
 
+    @property
+    def multiple(self) -> int:
+        """Heights and widths are padded to a multiple of this."""
+        return self.refine.multiple
+
     def forward(self, x: Tensor) -> Tensor:
         if self.degrade is not None:
             x = x - self.degrade(x)

@@ -176,7 +176,12 @@ class FRLIE(nn.Module):
 
     Shape:
         ``(N, 3, H, W)`` in [0, 1], any height and width, to the same, in (0, 1).
+
+    Attributes:
+        multiple: heights and widths are padded to a multiple of this.
     """
+
+    multiple = _STRIDE
 
     def __init__(self, config: FRLIEConfig | None = None) -> None:
         super().__init__()

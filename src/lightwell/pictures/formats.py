@@ -19,7 +19,7 @@ from lightwell.pictures.codecs.raw import RAW
 from lightwell.pictures.codecs.tiff import TIFF
 from lightwell.pictures.picture import Picture, format_of_name
 
-__all__ = ["FORMATS", "MAX_PIXELS", "WRITTEN", "read", "size_of", "written_as"]
+__all__ = ["FORMATS", "MAX_PIXELS", "WRITTEN", "read", "read_named", "size_of", "written_as"]
 
 # RAW before TIFF, whose structure most RAW files have.
 _CODECS: tuple[Codec, ...] = (JPEG, PNG, WEBP, RAW, TIFF, BMP, AVIF, HEIF)
@@ -53,6 +53,20 @@ def read(source: Source, *, max_pixels: int = MAX_PIXELS, half: bool = False) ->
     """
     limits = Limits(max_pixels, half)
     return _with_codec(source, lambda codec, stream: codec.decode(stream, limits))
+
+
+def read_named(source: Source) -> Picture:
+    """Read a picture, so that an error names its file.
+
+    Raises:
+        PictureError: as `read`, with the path where there is one.
+    """
+    try:
+        return read(source)
+    except PictureError as error:
+        if isinstance(source, str | os.PathLike):
+            raise PictureError(f"{os.fspath(source)}: {error}", remedy=error.remedy) from error
+        raise
 
 
 def size_of(source: Source) -> tuple[int, int]:
@@ -104,7 +118,7 @@ def _guarded(stream: IO[bytes], suffix: str, work: Callable[[Codec, IO[bytes]], 
     except (PictureError, KeyboardInterrupt):
         raise
     except MemoryError as error:
-        raise PictureError("does not fit in memory", remedy="max_memory") from error
+        raise PictureError("does not fit in memory", remedy="memory") from error
     except Image.DecompressionBombError as error:
         raise PictureError(f"is larger than its decoder takes ({first_line(error)})") from error
     except Exception as error:  # a damaged file can make a decoder raise anything

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
 from lightwell.pictures.space import linear_to_srgb, srgb_to_linear
 from lightwell.restoring.grids import Floats
 
-__all__ = ["Controls", "mix_light"]
+__all__ = ["Controls", "controls_of", "mix_light", "split_controls"]
 
 _MOST_STOPS = 4.0
 # At warmth 1 red and blue part by one stop.
@@ -49,6 +51,8 @@ class Controls:
             value = getattr(self, name)
             if not (isinstance(value, int | float) and low <= value <= high):
                 raise ValueError(f"{name} is between {low:g} and {high:g}, not {value}")
+        if self.preview not in (True, False):
+            raise ValueError(f"preview is True or False, not {self.preview}")
 
     @property
     def tones(self) -> bool:
@@ -75,6 +79,24 @@ class Controls:
         words += [f"denoise {self.denoise:g}"] if not math.isclose(self.denoise, 1) else []
         words += ["preview"] if self.preview else []
         return ", ".join(words)
+
+
+def controls_of(settings: Mapping[str, Any], controls: Controls | None = None) -> Controls:
+    """Controls with some settings, by the names of the fields, in place of what they say.
+
+    Raises:
+        TypeError: there is no such setting.
+        ValueError: a value outside its range.
+    """
+    return replace(controls or Controls(), **settings)
+
+
+def split_controls(options: Mapping[str, Any]) -> tuple[Controls, dict[str, Any]]:
+    """The controls among a call's keywords, given whole as ``controls`` or as settings by name, and the others."""
+    names = {field.name for field in fields(Controls)}
+    settings = {name: value for name, value in options.items() if name in names}
+    others = {name: value for name, value in options.items() if name not in names and name != "controls"}
+    return controls_of(settings, options.get("controls")), others
 
 
 def mix_light(before: Floats, after: Floats, share: float) -> Floats:

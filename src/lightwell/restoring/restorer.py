@@ -18,8 +18,8 @@ from lightwell import engines, zoo
 from lightwell.engines import Device, Engine, Precision
 from lightwell.errors import PictureError, WeightsError
 from lightwell.files import whole_file
-from lightwell.pictures import Format, Picture, format_of_name, read, space
-from lightwell.restoring.controls import Controls
+from lightwell.pictures import Format, Picture, format_of_name, read_named, space
+from lightwell.restoring.controls import Controls, controls_of, split_controls
 from lightwell.restoring.grids import Box, Floats
 from lightwell.restoring.strategies import Guide, GuidedTiles, LightThenDetail, Network, Strategy
 from lightwell.restoring.tiles import Progress, in_tiles, largest_piece
@@ -66,7 +66,8 @@ class Restorer:
         precision: ``auto``, ``float32``, or ``bfloat16`` for half the time on a CPU that has it, with OpenVINO.
         tile: side in pixels of the tiles that larger pictures are cut into; ``auto`` chooses it by ``max_memory``,
             ``off`` restores every picture whole.
-        max_memory: what one picture may take with everything around it, in bytes or as ``2G``.
+        max_memory: what one picture may take with everything around it, in bytes or as ``2G``; one that would take
+            more is refused.
 
     Raises:
         WeightsError: there is no such model, or the file is not one.
@@ -99,64 +100,54 @@ class Restorer:
     def __call__(
         self,
         picture: Picture,
+        controls: Controls | None = None,
         *,
         guide: Guide | None = None,
         progress: Progress | None = None,
-        strength: float = 1.0,
-        brightness: float = 0.0,
-        warmth: float = 0.0,
-        denoise: float = 1.0,
-        preview: bool = False,
+        **settings: float,
     ) -> Picture: ...
 
     @overload
     def __call__(
         self,
         picture: NDArray[Any],
+        controls: Controls | None = None,
         *,
         guide: Guide | None = None,
         progress: Progress | None = None,
-        strength: float = 1.0,
-        brightness: float = 0.0,
-        warmth: float = 0.0,
-        denoise: float = 1.0,
-        preview: bool = False,
+        **settings: float,
     ) -> NDArray[Any]: ...
 
     def __call__(
         self,
         picture: Picture | NDArray[Any],
+        controls: Controls | None = None,
         *,
         guide: Guide | None = None,
         progress: Progress | None = None,
-        strength: float = 1.0,
-        brightness: float = 0.0,
-        warmth: float = 0.0,
-        denoise: float = 1.0,
-        preview: bool = False,
+        **settings: float,
     ) -> Picture | NDArray[Any]:
         """Restore a picture.
 
         Args:
             picture: a `Picture`, or an sRGB array ``(H, W, 3)`` or gray ``(H, W)`` of uint8, uint16, or floats in
                 [0, 1].
+            controls: strength, brightness and what else a person may ask for; by default the model's result.
             guide: what :meth:`guide` gave for this picture, or one like it; by default it is made.
             progress: told the share that is done, in [0, 1].
-            strength: 1 for the model's result, 0 for the input, between them a mixture of their light.
-            brightness: stops (EV) on top of what the model chooses, -4 to 4; black and white stay.
-            warmth: -1 (cooler) to 1 (warmer).
-            denoise: how much of the noise and shake is taken out, 0 to 1; below 1 only with two-stage models.
-            preview: stop at the lit picture, still noisy, in a tenth of the time; only with two-stage models.
+            settings: fields of `Controls` by name, such as ``strength=0.5``, in place of those of ``controls``.
 
         Returns:
             The same kind, shape and type.
 
         Raises:
+            PictureError: it cannot be restored within ``max_memory``.
             ValueError: an array of another shape, type or range, a setting outside its range or that the model does
                 not know, or a guide of another picture's size.
         """
-        controls = Controls(strength, brightness, warmth, denoise, preview)
+        controls = controls_of(settings, controls)
         source = _Source.of(picture)
+        self.refuse_too_large(*source.size, source.pixels.itemsize)
         if guide is not None and guide.size != source.size:
             raise ValueError(f"the guide is one of a picture of {guide.size}, not {source.size}")
         pixels = self._restore(source, controls, guide, progress)
@@ -172,6 +163,20 @@ class Restorer:
             ValueError: when there is one.
         """
         self.strategy.refuse_unsuited(controls)
+
+    def refuse_too_large(self, height: int, width: int, sample_bytes: int = 1) -> None:
+        """Says when a picture of this size cannot be restored within ``max_memory``.
+
+        Raises:
+            PictureError: it may take more.
+        """
+        needed = self.memory_for(height, width, sample_bytes)
+        if needed > self.max_memory:
+            raise PictureError(
+                f"{width}x{height} pixels may take {_size(needed)} to restore, more than the bound of "
+                f"{_size(self.max_memory)}",
+                remedy="max_memory",
+            )
 
     def guide(self, picture: Picture | NDArray[Any]) -> Guide | None:
         """What the model finds the whole picture should look like, at a coarse scale; None where it needs no guide.
@@ -296,11 +301,6 @@ def restore(
     format: Format | None = None,
     quality: int | None = None,
     overwrite: bool = False,
-    strength: float = 1.0,
-    brightness: float = 0.0,
-    warmth: float = 0.0,
-    denoise: float = 1.0,
-    preview: bool = False,
     **options: Any,
 ) -> Path:
     """Restore one file.
@@ -312,12 +312,8 @@ def restore(
         format: as in `Picture.write`.
         quality: as in `Picture.write`.
         overwrite: replace ``output`` where it exists.
-        strength: as in `Restorer.__call__`, and so the four settings after it.
-        brightness: stops.
-        warmth: -1 to 1.
-        denoise: 0 to 1.
-        preview: the lit picture alone.
-        options: ``device``, ``threads``, ``precision``, ``tile``, ``max_memory`` as in `Restorer`.
+        options: ``device``, ``threads``, ``precision``, ``tile`` and ``max_memory`` as in `Restorer`; ``controls``, or
+            ``strength`` and the other fields of `Controls`, as in `Restorer.__call__`.
 
     Returns:
         The output's path.
@@ -328,10 +324,9 @@ def restore(
     target = Path(output)
     if target.exists() and not overwrite:
         raise PictureError(f"{target} exists: choose another name, or pass overwrite=True")
-    picture = read(input)
-    restored = Restorer(model, **options)(
-        picture, strength=strength, brightness=brightness, warmth=warmth, denoise=denoise, preview=preview
-    )
+    controls, options = split_controls(options)
+    picture = read_named(input)
+    restored = Restorer(model, **options)(picture, controls)
     with whole_file(target, replace=overwrite) as stream:
         restored.write(stream, format=format or format_of_name(target), quality=quality)
     return target
@@ -390,6 +385,10 @@ def _network(engine: Engine, channels: int) -> Network:
     return run
 
 
+def _size(count: int) -> str:
+    return f"{count / 2**30:.1f} GB" if count >= 1 << 30 else f"{max(1, count >> 20)} MB"
+
+
 def _picture_bytes(height: int, width: int, sample_bytes: int) -> int:
     """What the picture itself takes: input, output and the decoder's copy of four samples a pixel."""
     return height * width * sample_bytes * (3 + 3 + 4)
@@ -402,7 +401,7 @@ def _check(array: Any) -> None:
         raise ValueError(
             f"takes (H, W, 3) or (H, W), at least one pixel, channels last and without alpha; this is {array.shape}"
         )
-    if array.dtype not in (np.uint8, np.uint16) and not np.issubdtype(array.dtype, np.floating):
+    if not _is_whole(array.dtype) and not np.issubdtype(array.dtype, np.floating):
         raise ValueError(f"takes uint8, uint16 or floats in [0, 1], not {array.dtype}")
     if np.issubdtype(array.dtype, np.floating):
         lowest, highest = float(array.min()), float(array.max())
@@ -410,14 +409,19 @@ def _check(array: Any) -> None:
             raise ValueError(f"floats are in [0, 1]; these go from {lowest:g} to {highest:g}")
 
 
+def _is_whole(dtype: np.dtype[Any]) -> bool:
+    """Whether it is uint8 or uint16, in either order of bytes."""
+    return dtype.kind == "u" and dtype.itemsize <= 2
+
+
 def _to_floats(samples: NDArray[Any]) -> Floats:
-    if samples.dtype in (np.uint8, np.uint16):
+    if _is_whole(samples.dtype):
         return samples.astype(np.float32) / np.float32(np.iinfo(samples.dtype).max)
     return np.clip(samples.astype(np.float32), 0, 1)
 
 
 def _from_floats(values: Floats, dtype: np.dtype[Any]) -> NDArray[Any]:
     values = np.clip(values, 0, 1)
-    if dtype in (np.uint8, np.uint16):
+    if _is_whole(dtype):
         return (values * np.float32(np.iinfo(dtype).max) + np.float32(0.5)).astype(dtype)
     return values.astype(dtype)

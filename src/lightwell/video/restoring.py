@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from lightwell.errors import VideoError
 from lightwell.files import whole_file
 from lightwell.pictures import Picture
-from lightwell.restoring.controls import Controls
+from lightwell.restoring.controls import Controls, split_controls
 from lightwell.restoring.grids import Floats, reduce_area
 from lightwell.restoring.restorer import Restorer
 from lightwell.restoring.sequence import SteadyLight
@@ -62,11 +62,6 @@ def restore_video(
     stop: float | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
-    strength: float = 1.0,
-    brightness: float = 0.0,
-    warmth: float = 0.0,
-    denoise: float = 1.0,
-    preview: bool = False,
     **options: Any,
 ) -> Restored:
     """Restore a film frame by frame, under a light that is steady from frame to frame.
@@ -84,12 +79,8 @@ def restore_video(
         stop: seconds into the film at which to end; by default its end.
         overwrite: replace ``output`` where it exists.
         progress: told the frames that are done and the share of the film, after each frame.
-        strength: as in `lightwell.Restorer.__call__`, and so the four settings after it.
-        brightness: stops.
-        warmth: -1 to 1.
-        denoise: 0 to 1.
-        preview: the lit frames alone, still noisy.
-        options: ``device``, ``threads``, ``tile``, ``max_memory`` as in `lightwell.Restorer`.
+        options: ``device``, ``threads``, ``tile`` and ``max_memory`` as in `lightwell.Restorer`; ``controls``, or
+            ``strength`` and the other fields of `Controls`, as in its call.
 
     Raises:
         LightwellError: the input is no film or changes its size, the output exists or cannot be written, or the model
@@ -100,7 +91,7 @@ def restore_video(
     format = format_of(target)
     if not 1 <= quality <= 100:
         raise ValueError(f"quality is between 1 and 100, not {quality}")
-    span, controls = Span(start, stop), Controls(strength, brightness, warmth, denoise, preview)
+    span, (controls, options) = Span(start, stop), split_controls(options)
     if target.exists():
         if source.exists() and os.path.samefile(source, target):  # noqa: PTH121
             raise VideoError(f"{target} is the film itself", remedy="output")
@@ -121,7 +112,7 @@ def restore_video(
                 raise VideoError(f"{target} cannot be written: {error.strerror or error}") from error
             finally:
                 sink.abandon()
-    return Restored(target, frames, encoder.codec, (*_notes(film, encoder.look, restorer), *sink.notes))
+    return Restored(target, frames, encoder.codec, (*_notes(film, encoder.look), *sink.notes))
 
 
 def restore_still(
@@ -129,11 +120,6 @@ def restore_still(
     *,
     model: str | os.PathLike[str] | Restorer | None = None,
     start: float = 0.0,
-    strength: float = 1.0,
-    brightness: float = 0.0,
-    warmth: float = 0.0,
-    denoise: float = 1.0,
-    preview: bool = False,
     **options: Any,
 ) -> Picture:
     """The first frame of a film, restored: to see what the settings do before the whole of it is restored.
@@ -142,12 +128,7 @@ def restore_still(
         input: the film.
         model: as in `restore_video`, and so all that follow.
         start: seconds into the film.
-        strength: 0 to 1.
-        brightness: stops.
-        warmth: -1 to 1.
-        denoise: 0 to 1.
-        preview: the lit frame alone, still noisy.
-        options: of `lightwell.Restorer`.
+        options: as in `restore_video`.
 
     Returns:
         An upright picture of 8 or, where the film has more, 16 bits.
@@ -156,13 +137,13 @@ def restore_still(
         LightwellError: as `restore_video`.
         ValueError: as `restore_video`.
     """
-    span, controls = Span(start), Controls(strength, brightness, warmth, denoise, preview)
+    span, (controls, options) = Span(start), split_controls(options)
     restorer = model if isinstance(model, Restorer) else Restorer(model, **options)
     restorer.refuse_unsuited(controls)
     frame = _first_frame(Path(input), span)
     look = Look(frame)
     pixels = look.read(frame)[..., :3]
-    restored = restorer(pixels, guide=_guide(restorer, pixels), **asdict(controls))
+    restored = restorer(pixels, controls, guide=_guide(restorer, pixels))
     if depth_of(frame) <= 8:
         restored = ((restored.astype(np.uint32) + 128) // 257).astype(np.uint8)
     return Picture(restored)
@@ -199,7 +180,7 @@ def _restore(
         samples = look.read(part)
         pixels = samples[..., :3]
         guide = None if as_it_is else light(_guide(restorer, pixels), float(film.time(part)))
-        restored = restorer(pixels, guide=guide, **asdict(controls))
+        restored = restorer(pixels, controls, guide=guide)
         end = film.time(part) + (part.duration or 0) * film.time_base
         sink.frame(look.write(np.concatenate((restored, samples[..., 3:]), axis=2), part))
         frames += 1
@@ -224,12 +205,8 @@ def _guide(restorer: Restorer, pixels: NDArray[np.uint16]) -> Guide:
     return Guide(size, before, restorer(before))
 
 
-def _notes(film: Film, look: Look, restorer: Restorer) -> list[str]:
+def _notes(film: Film, look: Look) -> list[str]:
     notes = []
-    needed = restorer.memory_for(*look.size, sample_bytes=2)
-    if needed > restorer.max_memory:
-        bound = restorer.max_memory / 2**30
-        notes.append(f"a frame may take about {needed / 2**30:.1f} GB, more than the bound of {bound:.1f} GB")
     if film.breaks_off:
         notes.append(film.breaks_off)
     if film.damaged:
