@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lightwell.data.degrade import to_linear, to_srgb
 from lightwell.models.darkir import DarkIRConfig, DarkIRTrunk
 from lightwell.models.registry import register_model, register_network
 
@@ -27,22 +28,31 @@ __all__ = ["Detail", "Light", "normalise"]
 
 _MEAN_LEVEL = 0.42
 _DARKEST = 0.002
+_GAMMA = 2.2
 _KEEP_AT_FIRST = -4.0
 
 
 def normalise(thumbnail: Tensor) -> tuple[Tensor, Tensor]:
-    """A picture at the exposure at which its mean level is 0.42, lights softly bent, and how far it was moved.
+    """A picture at the exposure at which its mean level is about 0.42, lights softly bent, and how far it was moved.
+
+    The gain is one of light, not of encoded levels: sRGB's curve is straight near black, where dark pictures lie, and a
+    gain of levels shows the same scene with another contrast at every exposure. Levels are averaged under a pure power
+    of light, whose mean changes with the exposure by a factor alone.
 
     Args:
-        thumbnail: ``(N, C, H, W)`` in [0, 1].
+        thumbnail: ``(N, C, H, W)`` in [0, 1], sRGB-encoded.
 
     Returns:
-        The picture ``(N, C, H, W)`` in [0, 2), and ``(N, 1, H, W)``: a quarter of the exposure's change in stops.
+        The picture ``(N, C, H, W)`` in [0, 2), sRGB-encoded, and ``(N, 1, H, W)``: an eighth of the exposure's change in
+        stops.
     """
-    gain = _MEAN_LEVEL / (thumbnail.mean((1, 2, 3), keepdim=True) + _DARKEST)
-    scaled = thumbnail * gain
+    light = to_linear(thumbnail.clamp(0, 1))
+    # The power's slope at zero is infinite.
+    level = light.clamp_min(1e-6).pow(1 / _GAMMA).mean((1, 2, 3), keepdim=True)
+    gain = (_MEAN_LEVEL / (level + _DARKEST)).pow(_GAMMA)
+    scaled = to_srgb(light * gain)
     bent = torch.where(scaled > 1, 2 - 1 / scaled.clamp_min(1), scaled)
-    return bent, (torch.log2(gain) / 4).expand(-1, 1, *thumbnail.shape[-2:])
+    return bent, (torch.log2(gain) / 8).expand(-1, 1, *thumbnail.shape[-2:])
 
 
 @register_network(DarkIRConfig)
