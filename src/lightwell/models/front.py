@@ -88,6 +88,7 @@ class Normalised(Front):
     """
 
     strategy = "normalised-tiles"
+    beside = ("level",)
 
     def forward(self, x: Tensor, level: Tensor | None = None) -> Tensor:
         own = mean_level(x)

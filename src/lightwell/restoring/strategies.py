@@ -136,6 +136,7 @@ class LightThenDetail:
         light: the thumbnail's network, ``(h, w, 3)`` to the same.
         detail: the pieces' network, ``(h, w, 4)`` (lit, and a quarter of its gain in stops) to ``(h, w, 3)``.
         thumbnail: the longest side of the thumbnail.
+        tells_stops: False for a detail network that takes ``(h, w, 3)``, a picture in [0, 1] like any other.
     """
 
     light: Network
