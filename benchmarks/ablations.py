@@ -171,9 +171,7 @@ def drgn(steps: int) -> Experiment:
 
 def pairs(steps: int) -> Experiment:
     stage = Stage("frames", steps, _CROPS, {"l1": 1.0, "ssim": 0.1}, lr=2e-3, lr_end=1e-5, warmup=10)
-    alone = Recipe(
-        "pairs", "small-darkir", (stage,), pairs={"train": 1.0}, held_out=(), ema=0.98, save_every=10_000
-    )
+    alone = Recipe("pairs", "small-darkir", (stage,), pairs={"train": 1.0}, held_out=(), ema=0.98, save_every=10_000)
 
     def beside(made: str) -> Recipe:
         return replace(alone, pairs={"train": 2 / 3, made: 1 / 3}, steady=(made,))

@@ -211,15 +211,6 @@ class Recipe:
             refuse_unknown("set of pairs", name, self.pairs)
         if self.task != "restoration" and any(stage.synthetic or stage.references for stage in self.stages):
             raise RecipeError(f"the task {self.task} takes pairs only: make them with lightwell degrade --pairs")
-        if self.front not in ("none", *FRONTED):
-            raise RecipeError(f"front is none, {' or '.join(FRONTED)}, not {self.front!r}")
-        if self.front != "none" and self.task != "restoration":
-            raise RecipeError(f"the front {self.front} goes with the task restoration, not with {self.task}")
-        if self.front != "none" and any(stage.synthetic for stage in self.stages):
-            raise RecipeError(
-                f"the front {self.front} looks at whole pictures, and those of stages.synthetic are cut before they are "
-                "dark: --set stages.synthetic=0, or make pairs with lightwell degrade --pairs"
-            )
         if self.precision not in ("float32", "bfloat16"):
             raise RecipeError(f"precision is float32 or bfloat16, not {self.precision!r}")
 
