@@ -9,10 +9,10 @@ of a method is worth here, not what it is worth when everything is trained to it
 - ``pairs``: what pairs that ``drgn-lw`` makes of photographs add to a small network's training on LOL v1 (DRGN paper,
   section 2.3), and what pairs of the model of a camera add.
 
-PSNR in dB, protocol ``strict``, on LOL v1's val_seen (16 pictures) and val_unseen (20), means over the pictures with 95 %
-bootstrap intervals; of several seeds each picture's mean. The difference is that to the experiment's first row, picture
-by picture, with its interval and the p-value of Wilcoxon's signed-rank test, corrected for their number (Holm). Intervals
-are over pictures, not over seeds. Runs that are there are not repeated.
+PSNR in dB, protocol ``strict``, on LOL v1's val_seen (16 pictures) and val_unseen (20), means over the pictures with
+95 % bootstrap intervals; of several seeds each picture's mean. The difference is that to the experiment's first row,
+picture by picture, with its interval and the p-value of Wilcoxon's signed-rank test, corrected for their number (Holm).
+Intervals are over pictures, not over seeds. Runs that are there are not repeated.
 ``--record docs/measured.json`` puts the tables where ``tools/pages.py`` finds them.
 """
 

@@ -45,9 +45,6 @@ def export(
     from lightwell import zoo
     from lightwell.weights import find_weights, name_of
 
-    from lightwell import zoo
-    from lightwell.weights import find_weights, name_of
-
     card = next((card for card in zoo.cards() if card.name == model and len(card.graphs) > 1), None)
     if card is not None:
         from lightwell.export.onnx import export_model

@@ -8,8 +8,8 @@ is what light does not mend. A front looks at the whole picture, so training pre
 Differences from the paper (of any network that has a front)
 ------------------------------------------------------------
 - The paper's network sees the dark picture as it is. Behind ``normalised`` it sees
-  :func:`lightwell.models.light_and_detail.normalise` of it, in [0, 2); behind ``lit`` a picture in [0, 1] whose light is
-  that of ``lightwell-s-lol``.
+  :func:`lightwell.models.light_and_detail.normalise` of it, in [0, 2); behind ``lit`` a picture in [0, 1] whose light
+  is that of ``lightwell-s-lol``.
 - Behind ``lit`` the network has no say about light: what it changes smoothly over a picture is taken back, as in
   ``lightwell.restoring.strategies.LightThenDetail``.
 - Structure, losses and targets are the paper's. Losses that know the dark picture, as DRGN's first stage does, mean the
@@ -99,7 +99,7 @@ class Normalised(Front):
 
 @register_network(FrontConfig)
 class Lit(Front):
-    """A network that sees every picture lit by ``lightwell-s-lol``; without gradients, which end at the light's graph."""
+    """A network that sees every picture lit by ``lightwell-s-lol``. It gives no gradients: the light is a graph."""
 
     strategy = "light-then-detail"
 

@@ -57,8 +57,8 @@ def normalise(thumbnail: Tensor, level: Tensor | None = None) -> tuple[Tensor, T
             part of one; by default its own.
 
     Returns:
-        The picture ``(N, C, H, W)`` in [0, 2), sRGB-encoded, and ``(N, 1, H, W)``: an eighth of the exposure's change in
-        stops.
+        The picture ``(N, C, H, W)`` in [0, 2), sRGB-encoded, and ``(N, 1, H, W)``: an eighth of the exposure's change
+        in stops.
     """
     gain = (_MEAN_LEVEL / ((mean_level(thumbnail) if level is None else level) + _DARKEST)).pow(_GAMMA)
     scaled = to_srgb(to_linear(thumbnail.clamp(0, 1)) * gain)
