@@ -2,8 +2,8 @@
 
 The graph takes ``low``, float32 ``(N, C, H, W)`` in [0, 1] with any N, H and W, and gives ``restored`` of the same
 shape, not clamped. One with the front ``normalised`` takes ``level`` too, float32 ``(1,)``: 0 for whole pictures, whose
-level is measured then, and the mean level of the whole where it is given a part. It holds no DFT operator and no complex
-type. Its metadata say how to run it: JSON under ``lightwell`` (:func:`spec`).
+level is measured then, and the mean level of the whole where it is given a part. It holds no DFT operator and no
+complex type. Its metadata say how to run it: JSON under ``lightwell`` (:func:`spec`).
 """
 
 from __future__ import annotations
