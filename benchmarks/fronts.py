@@ -2,9 +2,9 @@
 
 Every MODEL is what ``lightwell restore -m`` takes; its pictures go to ``OUTPUT/NAME`` to look at, and are not made
 again. PSNR in dB, protocol ``strict``, whole pictures, on LOL v1's eval15 (15 pictures), val_seen (16) and val_unseen
-(20): means with 95 % bootstrap intervals over the pictures. The difference is that to the first model, picture by picture
-over all 51, with its interval and the p-value of Wilcoxon's signed-rank test, corrected for their number (Holm).
-``~/sets`` holds ``lol_v1``. ``--record docs/measured.json`` puts the table where ``tools/pages.py`` finds it.
+(20): means with 95 % bootstrap intervals over the pictures. The difference is that to the first model, picture by
+picture over all 51, with its interval and the p-value of Wilcoxon's signed-rank test, corrected for their number
+(Holm). ``~/sets`` holds ``lol_v1``. ``--record docs/measured.json`` puts the table where ``tools/pages.py`` finds it.
 """
 
 from __future__ import annotations
