@@ -23,7 +23,7 @@ from lightwell.models.light_and_detail import normalise
 from lightwell.models.registry import register_model
 from lightwell.recipes import load_recipe
 from lightwell.training.batches import Batches
-from lightwell.training.loop import train
+from lightwell.training.loop import Run, train
 from lightwell.training.recipe import Recipe, check, override
 
 FRONTS = ("normalised", "lit")
@@ -44,12 +44,16 @@ def tiny(recipe: Recipe, shipped: str, model: str) -> Recipe:
     stages = tuple(
         replace(stage, steps=2, warmup=0, views=(View((16, 16), batch=2),)) for stage in load_recipe(shipped).stages
     )
+    stages = tuple(replace(stage, synthetic=0) for stage in stages)  # cut before they are dark
     critics = (lambda: Critics(2)) if "drgn" in shipped else None
     return replace(recipe, model=model, stages=stages, critics=critics)
 
 
 @pytest.mark.parametrize("front", FRONTS)
-@pytest.mark.parametrize(("shipped", "model"), [("frlie", "fronted-frlie"), ("drgn-lw", "fronted-drgn")])
+@pytest.mark.parametrize(
+    ("shipped", "model"),
+    [("frlie", "fronted-frlie"), ("drgn-lw", "fronted-drgn"), ("drgn", "fronted-drgn"), ("darkir-m", "tiny")],
+)
 def test_a_run_behind_a_front_is_a_model_with_that_front(
     recipe: Recipe, shipped: str, model: str, front: str, tmp_path: Path
 ) -> None:
@@ -64,10 +68,14 @@ def test_a_run_behind_a_front_is_a_model_with_that_front(
         low = torch.tensor(picture.astype(np.float32) / 255).permute(2, 0, 1)[None]
         expected = net.eval()(low)[0].permute(1, 2, 0).clamp(0, 1).numpy() * 255
     assert np.abs(restored - expected).max() < 1
-    # It starts another run, behind the same front or another one.
-    again = tmp_path / "again"
-    train(replace(fronted, front="normalised", start=run), again)
-    assert type(load_weights(again / "best.safetensors")) is type(with_front(bare(net), "normalised"))
+
+
+def test_a_run_behind_a_front_starts_another_one(recipe: Recipe, tmp_path: Path) -> None:
+    lit = override(tiny(recipe, "frlie", "fronted-frlie"), ["front=lit"])
+    train(lit, tmp_path / "run")
+    start = bare(load_weights(tmp_path / "run" / "best.safetensors")).state_dict()
+    begun = Run(replace(lit, front="normalised", start=tmp_path / "run"), CPU)
+    assert all(torch.equal(begun.net.state_dict()[key], value) for key, value in start.items())
 
 
 def test_crops_are_shown_as_the_whole_picture_is(recipe: Recipe) -> None:

@@ -53,13 +53,16 @@ def export(
         return
     weights, name = find_weights(model), name_of(model)
 
-    from lightwell.export.onnx import export_lit, export_onnx
-    from lightwell.models import import_networks, load_weights
-    from lightwell.models.front import Lit
+    from rich.console import Console
 
-    for file in imports or []:
-        import_networks(file)
-    net = load_weights(weights)
+    with Console(stderr=True).status(f"reading {weights}"):
+        from lightwell.export.onnx import export_lit, export_onnx
+        from lightwell.models import import_networks, load_weights
+        from lightwell.models.front import Lit
+
+        for file in imports or []:
+            import_networks(file)
+        net = load_weights(weights)
     if isinstance(net, Lit):
         _export_folder(name, partial(export_lit, net, name=name), output, overwrite)
         return
@@ -70,8 +73,6 @@ def export(
         raise typer.BadParameter(f"{output}: the name of an ONNX file ends in .onnx")
     if not output.parent.is_dir():
         raise typer.BadParameter(f"there is no folder {output.parent} for {output.name}")
-
-    from rich.console import Console
 
     start = time.monotonic()
     with Console(stderr=True).status(f"making a graph of {weights}"):

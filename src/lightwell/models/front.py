@@ -34,7 +34,17 @@ from lightwell.restoring.controls import Controls
 from lightwell.restoring.grids import Box, Floats
 from lightwell.restoring.strategies import LightThenDetail
 
-__all__ = ["FRONTS", "LIGHT", "FrontConfig", "Lit", "Normalised", "bare", "lit_strategy", "with_front"]
+__all__ = [
+    "FRONTS",
+    "LIGHT",
+    "FrontConfig",
+    "Lit",
+    "Normalised",
+    "bare",
+    "lit_strategy",
+    "refuse_unsuited",
+    "with_front",
+]
 
 LIGHT = "lightwell-s-lol"
 """The model whose light lights pictures behind ``lit``."""
@@ -119,8 +129,7 @@ class Lit(Front):
         return np.ascontiguousarray(restored.transpose(2, 0, 1))
 
     def _restore(self, lit: Floats) -> Floats:
-        device = next(self.net.parameters()).device
-        restored: Tensor = self.net(torch.from_numpy(lit.transpose(2, 0, 1).copy())[None].to(device))
+        restored: Tensor = self.net(torch.from_numpy(lit.transpose(2, 0, 1).copy())[None].to(_device(self.net)))
         return restored[0].permute(1, 2, 0).cpu().numpy()
 
 
@@ -171,6 +180,11 @@ def bare(net: nn.Module) -> nn.Module:
     return net.net if isinstance(net, Front) else net
 
 
+def _device(net: nn.Module) -> torch.device:
+    parameter = next(net.parameters(), None)
+    return torch.device("cpu") if parameter is None else parameter.device
+
+
 def refuse_unsuited(net: nn.Module, front: str) -> None:
     """Says so when a front does not fit a network.
 
@@ -186,7 +200,7 @@ def refuse_unsuited(net: nn.Module, front: str) -> None:
     net.eval()
     try:
         with torch.no_grad():
-            shape = tuple(net(torch.zeros(1, 3, _TRIED, _TRIED)).shape)
+            shape = tuple(net(torch.zeros(1, 3, _TRIED, _TRIED, device=_device(net))).shape)
     except RuntimeError:
         shape = None
     finally:

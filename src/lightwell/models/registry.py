@@ -46,8 +46,9 @@ __all__ = [
 class Network(Protocol):
     """What a network has besides being an ``nn.Module`` that takes and gives ``(N, C, H, W)``.
 
-    It may also have ``channels``, the C that it takes (3 where it does not say), and ``multiple``, of which heights and
-    widths cost nothing to pad (1 where it does not say).
+    It may also have ``channels``, the C that it takes (3 where it does not say), ``multiple``, of which heights and
+    widths cost nothing to pad (1 where it does not say), and ``beside``, names of numbers ``(1,)`` that it takes after
+    the picture (none where it does not say).
     """
 
     config: Any
