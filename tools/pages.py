@@ -71,6 +71,26 @@ interleaved rounds, as a multiple of the first row (`python tools/pages.py --tim
 
 """
 
+FRONTS = """## Behind fronts
+
+The same network with something before it that its paper does not have (`lightwell train NAME --set front=...`):
+`normalised` shows it every picture at an exposure of its own, `lit` as the light of lightwell-s-lol lights it. These
+runs went on from the shipped weights for some hundred steps of small crops (docs/training-log.md); they do not ship.
+PSNR in dB, `strict`, means with 95 % bootstrap intervals; differences are to the first row, picture by picture, with
+Holm's corrected p of Wilcoxon's signed-rank test (`python benchmarks/fronts.py`).
+
+"""
+
+EXPERIMENTS = """## The papers' experiments at a small scale
+
+By `python benchmarks/ablations.py --data ~/sets`: pictures at a quarter of their size, narrow networks, few steps. They
+tell what a part of a method is worth so early, not what it is worth when everything is trained to its end. The paper's
+figures are of other data and full size, so only differences can be compared. PSNR in dB, `strict`, means over 16 and 20
+pictures with 95 % bootstrap intervals; differences are to the first row, with Holm's corrected p of Wilcoxon's
+signed-rank test. Intervals are over pictures: how much another seed changes is not in them.
+
+"""
+
 QUOTED = """## What others report on eval15
 
 Quoted; rows with a protocol were measured by others of this project, not by a command of this repository. A figure
@@ -219,7 +239,10 @@ def main() -> None:
     beside = comparison(cards, measured["time"])
     beside += "\n![The example photographs](comparison.jpg)\n\n*From left to right: as taken"
     beside += "".join(f", {card.name}" for card in cards) + ".*\n"
-    page = f"{INTRODUCTION}\n{tables}\n{COMPARED}{beside}\n{QUOTED}{quoted}{NOT_COMPARED}"
+    fronts = FRONTS + "\n".join(measured["fronts"].values())
+    experiments = EXPERIMENTS + "\n".join(measured["experiments"].values())
+    parts = (INTRODUCTION, tables, COMPARED + beside, fronts, experiments, QUOTED + quoted + NOT_COMPARED)
+    page = "\n".join(parts)
     (ROOT / "docs" / "benchmarks.md").write_text(page, encoding="utf-8")
 
     readme = ROOT / "README.md"

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lightwell.metrics import PROTOCOLS, ciede2000, fsim, fsimc, hue_error, load_niqe, niqe, psnr, score, ssim
+from lightwell.metrics import PROTOCOLS, Running, ciede2000, fsim, fsimc, hue_error, load_niqe, niqe, psnr, score, ssim
 
 
 def batch(seed: int, channels: int = 3, height: int = 40, width: int = 52) -> Tensor:
@@ -88,3 +88,21 @@ def test_unequal_batches_are_refused() -> None:
     for metric in (psnr, ssim, fsim):
         with pytest.raises(ValueError, match="shapes must be the same"):
             metric(batch(0), batch(0)[:2])
+
+
+def test_a_running_mean_counts_pictures_not_batches() -> None:
+    generator = torch.Generator().manual_seed(0)
+    restored, target = torch.rand(2, 5, 3, 16, 20, generator=generator)
+    mean = Running(psnr)
+    with pytest.raises(ValueError, match="no pictures yet"):
+        mean.compute()
+    mean.update(restored[:4], target[:4])
+    last = mean(restored[4:].requires_grad_(), target[4:])
+    assert last.requires_grad
+    arrays = zip(restored.detach().numpy(), target.numpy(), strict=True)
+    each = [psnr(a.transpose(1, 2, 0), b.transpose(1, 2, 0)) for a, b in arrays]
+    assert mean.values.tolist() == pytest.approx(each, abs=1e-6)
+    assert float(mean.compute()) == pytest.approx(sum(each) / 5, abs=1e-6)
+    mean.reset()
+    mean.update(restored[:1], target[:1])
+    assert float(mean.compute()) == pytest.approx(each[0], abs=1e-6)

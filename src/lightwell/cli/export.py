@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from lightwell.cli.options import flag
-
-if TYPE_CHECKING:
-    from lightwell.zoo import Card
 
 __all__ = ["export"]
 
@@ -48,9 +47,26 @@ def export(
 
     card = next((card for card in zoo.cards() if card.name == model and len(card.graphs) > 1), None)
     if card is not None:
-        _export_folder(card, output or Path(model), overwrite)
+        from lightwell.export.onnx import export_model
+
+        _export_folder(model, partial(export_model, card), output, overwrite)
         return
-    output = output or Path(f"{name_of(model)}.onnx")
+    weights, name = find_weights(model), name_of(model)
+
+    from rich.console import Console
+
+    with Console(stderr=True).status(f"reading {weights}"):
+        from lightwell.export.onnx import export_lit, export_onnx
+        from lightwell.models import import_networks, load_weights
+        from lightwell.models.front import Lit
+
+        for file in imports or []:
+            import_networks(file)
+        net = load_weights(weights)
+    if isinstance(net, Lit):
+        _export_folder(name, partial(export_lit, net, name=name), output, overwrite)
+        return
+    output = output or Path(f"{name}.onnx")
     if output.exists() and not overwrite:
         raise typer.BadParameter(f"{output} exists: choose --overwrite or another -o")
     if output.suffix != ".onnx":
@@ -58,34 +74,25 @@ def export(
     if not output.parent.is_dir():
         raise typer.BadParameter(f"there is no folder {output.parent} for {output.name}")
 
-    from rich.console import Console
-
-    weights = find_weights(model)
     start = time.monotonic()
     with Console(stderr=True).status(f"making a graph of {weights}"):
-        from lightwell.export.onnx import export_onnx
-        from lightwell.models import import_networks, load_weights
-
-        for file in imports or []:
-            import_networks(file)
         known = {card.name: card.spec.bytes_per_pixel for card in zoo.cards()}
-        export_onnx(load_weights(weights), output, name=name_of(model), bytes_per_pixel=known.get(model))
+        export_onnx(net, output, name=name, bytes_per_pixel=known.get(model))
     typer.echo(f"{output}: {output.stat().st_size / 1e6:.1f} MB, {time.monotonic() - start:.0f} s")
 
 
-def _export_folder(card: Card, folder: Path, overwrite: bool) -> None:
+def _export_folder(name: str, make: Callable[[Path], list[Path]], output: Path | None, overwrite: bool) -> None:
     """Graphs and card of a model of several networks."""
     from rich.console import Console
 
+    folder = output or Path(name)
     if folder.exists() and not folder.is_dir():
-        raise typer.BadParameter(f"{folder}: {card.name} is made of several networks and needs a folder")
+        raise typer.BadParameter(f"{folder}: {name} is made of several networks and needs a folder")
     if folder.is_dir() and any(folder.iterdir()) and not overwrite:
         raise typer.BadParameter(f"{folder} holds something: choose --overwrite or another -o")
     folder.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
-    with Console(stderr=True).status(f"making the graphs of {card.name}"):
-        from lightwell.export.onnx import export_model
-
-        files = export_model(card, folder)
+    with Console(stderr=True).status(f"making the graphs of {name}"):
+        files = make(folder)
     size = sum(path.stat().st_size for path in files) / 1e6
     typer.echo(f"{files[-1]}: {len(files) - 1} graphs, {size:.1f} MB, {time.monotonic() - start:.0f} s")

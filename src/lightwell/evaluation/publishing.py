@@ -22,7 +22,7 @@ from lightwell.evaluation.measures import Measure, by_name, by_protocol
 from lightwell.evaluation.restoring import restore_all
 from lightwell.export.onnx import export_onnx, link_weights
 from lightwell.files import whole_file
-from lightwell.models import load_model, save_weights
+from lightwell.models import bare, load_model, save_weights
 from lightwell.zoo import Spec
 from lightwell.zoo.card import file_stems
 
@@ -80,6 +80,8 @@ def publish(
         raise WeightsError(f"{name} needs weights for {' and '.join(spec.roles)}, not for {' and '.join(given)}")
     pairs = {label: find_set(data, each) for label, each in sets.items()}
     nets = {role: load_model(given[role]).eval() for role in spec.roles}
+    if len(nets) > 1:  # a network behind the front lit is a detail
+        nets = {role: bare(net) for role, net in nets.items()}
     with TemporaryDirectory(prefix="lightwell-") as scratch:
         files = []
         for role, net in nets.items():

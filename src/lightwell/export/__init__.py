@@ -23,34 +23,47 @@ def cached_graph(model: str | os.PathLike[str], tell: Callable[[str], None] = la
     """The ONNX graph of weights, made where there is none of these very weights yet.
 
     It is kept beside the weights under their name, or in the cache where that folder takes no files. Another file that
-    has this name is left alone.
+    has this name is left alone. Weights of a network behind the front ``lit`` become a card with two graphs beside it.
 
     Args:
         model: a weights file or the folder of a training run, as `lightwell.weights.find_weights` takes them.
         tell: called with a line before something that takes time.
+
+    Returns:
+        What `lightwell.Restorer` takes.
 
     Raises:
         WeightsError: when there are no such weights, or they cannot become a graph.
         PictureError: when neither place can be written.
     """
     weights = find_weights(model)
+    name = name_of(weights)
     with weights.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     beside, elsewhere = weights.with_suffix(".onnx"), cache() / "graphs" / f"{digest}.onnx"
-    for graph in (beside, elsewhere):
-        # The graph's metadata hold the digest of the weights that it was made from.
-        if graph.is_file() and digest.encode() in graph.read_bytes():
-            return graph
-    ours = not beside.exists() or _KEY.encode() in beside.read_bytes()
-    graph = beside if ours and os.access(beside.parent, os.W_OK) else elsewhere
-    graph.parent.mkdir(parents=True, exist_ok=True)
-    tell(f"making {graph} from {weights}, once")
+    card, other = weights.with_name(f"{name}.json"), cache() / "graphs" / digest / f"{name}.json"
+    for made in (beside, elsewhere, card, other):
+        # A graph's metadata, or a card, hold the digest of the weights that they were made from.
+        if made.is_file() and digest.encode() in made.read_bytes():
+            return made
 
-    from lightwell.export.onnx import export_onnx
     from lightwell.models import load_weights
+    from lightwell.models.front import Lit
 
-    export_onnx(load_weights(weights), graph, name=name_of(weights), metadata={_KEY: digest})
-    return graph
+    net = load_weights(weights)
+    if isinstance(net, Lit):
+        beside, elsewhere = card, other
+    ours = not beside.exists() or _KEY.encode() in beside.read_bytes()
+    made = beside if ours and os.access(beside.parent, os.W_OK) else elsewhere
+    made.parent.mkdir(parents=True, exist_ok=True)
+    tell(f"making {made} from {weights}, once")
+
+    from lightwell.export.onnx import export_lit, export_onnx
+
+    if isinstance(net, Lit):
+        return export_lit(net, made.parent, name, {_KEY: digest})[-1]
+    export_onnx(net, made, name=name, metadata={_KEY: digest})
+    return made
 
 
 _KEY = "lightwell_made_from_sha256"

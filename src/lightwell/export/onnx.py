@@ -1,8 +1,9 @@
 """Networks as ONNX graphs.
 
 The graph takes ``low``, float32 ``(N, C, H, W)`` in [0, 1] with any N, H and W, and gives ``restored`` of the same
-shape, not clamped. It holds no DFT operator and no complex type. Its metadata say how to run it: JSON under
-``lightwell`` (:func:`spec`).
+shape, not clamped. One with the front ``normalised`` takes ``level`` too, float32 ``(1,)``: 0 for whole pictures, whose
+level is measured then, and the mean level of the whole where it is given a part. It holds no DFT operator and no
+complex type. Its metadata say how to run it: JSON under ``lightwell`` (:func:`spec`).
 """
 
 from __future__ import annotations
@@ -27,17 +28,20 @@ from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 from torch import nn
 
+from lightwell import zoo
 from lightwell.errors import WeightsError
 from lightwell.files import whole_file
+from lightwell.models.front import LIGHT, Lit, bare
 from lightwell.models.registry import load_weights
 from lightwell.zoo import Card
 
-__all__ = ["export_model", "export_onnx", "link_weights", "spec"]
+__all__ = ["export_lit", "export_model", "export_onnx", "link_weights", "spec"]
 
 OPSET = 20
 _TRIED = ((1, 61, 75), (2, 33, 40))  # N, H and W other than those that are traced
 _TOLERANCE = 1e-4
 _BYTES_PER_PIXEL_OF_A_MILLION = 2048
+_BESIDE = 0.25  # what is given beside the picture when a graph is made and tried
 _LARGEST_FOLDED = 1024  # values of constants that are stored rather than computed
 
 
@@ -133,6 +137,60 @@ def export_model(card: Card, folder: Path) -> list[Path]:
     return [*graphs.values(), described]
 
 
+def _beside(net: nn.Module) -> tuple[str, ...]:
+    """Numbers, ``(1,)`` each, that the network takes after the picture."""
+    return tuple(getattr(net, "beside", ()))
+
+
+def _inputs(net: nn.Module) -> list[str]:
+    return ["low", *_beside(net)]
+
+
+def _example(net: nn.Module, channels: int) -> tuple[torch.Tensor, ...]:
+    return torch.rand(2, channels, 52, 77), *(torch.full((1,), _BESIDE) for _ in _beside(net))
+
+
+def export_lit(net: Lit, folder: Path, name: str, metadata: dict[str, str] | None = None) -> list[Path]:
+    """Writes a network behind the front ``lit`` as a model of two graphs with a card, as :func:`export_model` does.
+
+    Args:
+        net: the network with its front.
+        folder: an existing folder; files in it are replaced.
+        name: of the model.
+        metadata: further entries of the card.
+
+    Returns:
+        The files, the card last.
+
+    Raises:
+        WeightsError: when the network cannot be made into a graph that does the same.
+        FileError: when the folder or the disk refuses.
+    """
+    lit = zoo.find(LIGHT)
+    light, detail = folder / f"{LIGHT}.light.onnx", folder / f"{name}.detail.onnx"
+    _write(onnx.load(lit.graphs["light"]), light)  # its parameters, which lay in a file beside it, are now in it
+    export_onnx(bare(net), detail)
+    own = spec(bare(net), name)
+    content = {
+        "name": name,
+        "summary": f"{type(bare(net)).__name__} on pictures lit by {LIGHT}.",
+        "good_at": "",
+        "default": False,
+        "spec": {**own, "strategy": net.strategy, "thumbnail": lit.spec.thumbnail},
+        "network": net.config.network,
+        "config": net.config.config,
+        "parameters": sum(parameter.numel() for parameter in net.parameters()),
+        "numbers": [],
+        "shared": {"light": LIGHT},
+        "sha256": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (light, detail)},
+        **(metadata or {}),
+    }
+    card = folder / f"{name}.json"
+    with whole_file(card) as file:
+        file.write(json.dumps(content, indent=1, ensure_ascii=False).encode())
+    return [light, detail, card]
+
+
 def _channels(net: nn.Module) -> int:
     config = getattr(net, "config", None)
     return int(getattr(net, "channels", None) or getattr(config, "img_channels", None) or 3)
@@ -159,9 +217,9 @@ def _traced(net: nn.Module, channels: int) -> onnx.ModelProto | None:
     try:
         torch.onnx.export(
             net,
-            (torch.rand(2, channels, 52, 77),),
+            _example(net, channels),
             buffer,  # type: ignore[arg-type]  # this exporter takes a stream too
-            input_names=["low"],
+            input_names=_inputs(net),
             output_names=["restored"],
             dynamic_axes={"low": sizes, "restored": sizes},
             do_constant_folding=False,  # parameters keep their names, and runtimes do it when they load
@@ -179,10 +237,10 @@ def _exported(net: nn.Module, channels: int) -> onnx.ModelProto:
     try:
         program = torch.onnx.export(
             net,
-            (torch.rand(2, channels, 52, 77),),
-            input_names=["low"],
+            _example(net, channels),
+            input_names=_inputs(net),
             output_names=["restored"],
-            dynamic_shapes=({0: dynamic, 2: dynamic, 3: dynamic},),
+            dynamic_shapes=({0: dynamic, 2: dynamic, 3: dynamic}, *(None for _ in _beside(net))),
             opset_version=OPSET,
             dynamo=True,
             verbose=False,
@@ -203,9 +261,11 @@ def _agrees(model: onnx.ModelProto, net: nn.Module, channels: int) -> bool:
         generator = torch.Generator().manual_seed(0)
         for n, height, width in _TRIED:
             low = torch.rand(n, channels, height, width, generator=generator)
-            (restored,) = session.run(["restored"], {"low": low.numpy()})
+            beside = [torch.full((1,), _BESIDE)] * len(_beside(net))
+            feeds = dict(zip(_inputs(net), [low.numpy(), *(value.numpy() for value in beside)], strict=True))
+            (restored,) = session.run(["restored"], feeds)
             with torch.inference_mode():
-                expected = net.cpu()(low).numpy()
+                expected = net.cpu()(low, *beside).numpy()
             if restored.shape != expected.shape:
                 return False
             if np.abs(restored - expected).max() > _TOLERANCE * (np.ptp(expected) + 1):

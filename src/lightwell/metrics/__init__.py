@@ -33,6 +33,7 @@ from lightwell.metrics.lpips import Lpips, load_lpips, lpips
 from lightwell.metrics.niqe import NiqeParameters, load_niqe, niqe
 from lightwell.metrics.protocols import PROTOCOLS, Protocol, Scores, score
 from lightwell.metrics.psnr import psnr
+from lightwell.metrics.running import Running
 from lightwell.metrics.sseq import load_sseq, sseq
 from lightwell.metrics.ssim import ssim
 
@@ -41,6 +42,7 @@ __all__ = [
     "Lpips",
     "NiqeParameters",
     "Protocol",
+    "Running",
     "Scores",
     "brisque",
     "ciede2000",

@@ -6,6 +6,7 @@ from lightwell.models import darkir as darkir
 from lightwell.models import drgn as drgn
 from lightwell.models import frlie as frlie
 from lightwell.models import light_and_detail as light_and_detail
+from lightwell.models.front import FRONTS, bare, with_front
 from lightwell.models.registry import (
     Network,
     create_model,
@@ -18,7 +19,9 @@ from lightwell.models.registry import (
 )
 
 __all__ = [
+    "FRONTS",
     "Network",
+    "bare",
     "create_model",
     "find_weights",
     "import_networks",
@@ -26,4 +29,5 @@ __all__ = [
     "load_model",
     "load_weights",
     "save_weights",
+    "with_front",
 ]

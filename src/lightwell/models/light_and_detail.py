@@ -24,7 +24,7 @@ from lightwell.data.degrade import to_linear, to_srgb
 from lightwell.models.darkir import DarkIRConfig, DarkIRTrunk
 from lightwell.models.registry import register_model, register_network
 
-__all__ = ["Detail", "Light", "normalise"]
+__all__ = ["Detail", "Light", "mean_level", "normalise"]
 
 _MEAN_LEVEL = 0.42
 _DARKEST = 0.002
@@ -32,25 +32,36 @@ _GAMMA = 2.2
 _KEEP_AT_FIRST = -4.0
 
 
-def normalise(thumbnail: Tensor) -> tuple[Tensor, Tensor]:
+def mean_level(picture: Tensor) -> Tensor:
+    """A picture's mean level under a pure power of light, whose mean changes with the exposure by a factor alone.
+
+    Args:
+        picture: ``(N, C, H, W)`` in [0, 1], sRGB-encoded.
+
+    Returns:
+        ``(N, 1, 1, 1)`` in (0, 1].
+    """
+    # The power's slope at zero is infinite.
+    return to_linear(picture.clamp(0, 1)).clamp_min(1e-6).pow(1 / _GAMMA).mean((1, 2, 3), keepdim=True)
+
+
+def normalise(thumbnail: Tensor, level: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """A picture at the exposure at which its mean level is about 0.42, lights softly bent, and how far it was moved.
 
     The gain is one of light, not of encoded levels: sRGB's curve is straight near black, where dark pictures lie, and a
-    gain of levels shows the same scene with another contrast at every exposure. Levels are averaged under a pure power
-    of light, whose mean changes with the exposure by a factor alone.
+    gain of levels shows the same scene with another contrast at every exposure.
 
     Args:
         thumbnail: ``(N, C, H, W)`` in [0, 1], sRGB-encoded.
+        level: ``(N, 1, 1, 1)``, the :func:`mean_level` that is moved to 0.42: that of the whole picture where this is a
+            part of one; by default its own.
 
     Returns:
-        The picture ``(N, C, H, W)`` in [0, 2), sRGB-encoded, and ``(N, 1, H, W)``: an eighth of the exposure's
-        change in stops.
+        The picture ``(N, C, H, W)`` in [0, 2), sRGB-encoded, and ``(N, 1, H, W)``: an eighth of the exposure's change
+        in stops.
     """
-    light = to_linear(thumbnail.clamp(0, 1))
-    # The power's slope at zero is infinite.
-    level = light.clamp_min(1e-6).pow(1 / _GAMMA).mean((1, 2, 3), keepdim=True)
-    gain = (_MEAN_LEVEL / (level + _DARKEST)).pow(_GAMMA)
-    scaled = to_srgb(light * gain)
+    gain = (_MEAN_LEVEL / ((mean_level(thumbnail) if level is None else level) + _DARKEST)).pow(_GAMMA)
+    scaled = to_srgb(to_linear(thumbnail.clamp(0, 1)) * gain)
     bent = torch.where(scaled > 1, 2 - 1 / scaled.clamp_min(1), scaled)
     return bent, (torch.log2(gain) / 8).expand(-1, 1, *thumbnail.shape[-2:])
 

@@ -28,6 +28,7 @@ from lightwell.weights import find_weights
 __all__ = [
     "Network",
     "Trainable",
+    "build_network",
     "create_model",
     "find_weights",
     "import_networks",
@@ -45,8 +46,9 @@ __all__ = [
 class Network(Protocol):
     """What a network has besides being an ``nn.Module`` that takes and gives ``(N, C, H, W)``.
 
-    It may also have ``channels``, the C that it takes (3 where it does not say), and ``multiple``, of which heights and
-    widths cost nothing to pad (1 where it does not say).
+    It may also have ``channels``, the C that it takes (3 where it does not say), ``multiple``, of which heights and
+    widths cost nothing to pad (1 where it does not say), and ``beside``, names of numbers ``(1,)`` that it takes after
+    the picture (none where it does not say).
     """
 
     config: Any
@@ -237,6 +239,23 @@ def load_weights(path: Path) -> nn.Module:
     except (RuntimeError, TypeError, ValueError) as error:
         raise WeightsError(f"{path}: its parameters do not fit its configuration ({error})") from error
     return net
+
+
+def build_network(name: str, config: dict[str, Any]) -> nn.Module:
+    """A network with fresh weights from what a weights file says of it.
+
+    Args:
+        name: of its class, in lower case.
+        config: the fields of its configuration.
+
+    Raises:
+        ValueError: when there is no such network.
+        TypeError: when the configuration is not one of it.
+    """
+    if name not in _NETWORKS:
+        raise ValueError(f"no network {name!r} is registered")
+    network, known = _NETWORKS[name]
+    return network(known(**config))
 
 
 def _read(path: Path, *, with_state: bool = True) -> tuple[type[nn.Module], Any, dict[str, Any]]:

@@ -4,6 +4,10 @@
 
 The stages of darkir-s with eight times the steps, two thirds as much learning rate and batches four times as large.
 Nobody has run it to its end, so there is no time and no quality to report.
+
+Views are those of darkir-s, whole frames first: a DarkIR looks at the spectrum of all that it is given, so a crop
+teaches it another light than the picture's. `--set front=normalised --set stages.synthetic=0` shows it pictures at an
+exposure of their own (`lightwell.models.front`).
 """
 
 from __future__ import annotations

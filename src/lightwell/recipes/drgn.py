@@ -9,7 +9,9 @@ Patches of 96x96, batch 16, Adam at 5e-4 times 0.9 every 6000 steps, 20 epochs o
 the refinement generator, counting 24 patches a picture and 480 pictures; the learning rate's steps are counted from the
 start of each stage. The paper's scaling is a view of 80x120 pixels at 0.8 to 1 of their size. What the paper
 calls "w/o KL" and "w/o SSIM" is `--set stages.0.losses.kl=0` and `--set stages.1.losses.ssim=0`; "w/o MSR" is
-`--set model=drgn-one-scale`, and "w/o DL-DA" the recipe `drgn-one-step`.
+`--set model=drgn-one-scale`, and "w/o DL-DA" the recipe `drgn-one-step`; `benchmarks/ablations.py` runs them all at a
+small scale. `--set front=normalised` or `--set front=lit` puts something before the network that the paper does not
+have (`lightwell.models.front`).
 """
 
 from __future__ import annotations

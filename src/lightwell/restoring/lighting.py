@@ -14,9 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lightwell.pictures.space import srgb_to_linear
 from lightwell.restoring.grids import Box, Floats, blur_matrix, enlarge, separable
 
-__all__ = ["Lighting", "light_up"]
+__all__ = ["Lighting", "light_up", "mean_level"]
 
 # Below this contrast (variance of [0, 1] values) the slope is the ratio of the means.
 _CONTRAST = 1e-3
@@ -24,6 +25,16 @@ _BLACK = 1 / 64
 _DARKEST = 1e-3
 _SLOPES = 0.02, 20.0
 _LEVEL = 1 / 255
+
+
+def mean_level(picture: Floats) -> float:
+    """A picture's mean level under a pure power of light, as ``lightwell.models.light_and_detail`` takes it.
+
+    Args:
+        picture: ``(h, w, C)`` in [0, 1], sRGB-encoded.
+    """
+    light = np.maximum(srgb_to_linear(np.clip(picture, 0, 1)), 1e-6)
+    return float((light ** (1 / 2.2)).mean())
 
 
 @dataclass(frozen=True, eq=False)

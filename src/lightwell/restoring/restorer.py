@@ -21,6 +21,7 @@ from lightwell.files import whole_file
 from lightwell.pictures import Format, Picture, format_of_name, read_named, space
 from lightwell.restoring.controls import Controls, controls_of, split_controls
 from lightwell.restoring.grids import Box, Floats
+from lightwell.restoring.lighting import mean_level
 from lightwell.restoring.strategies import Guide, GuidedTiles, LightThenDetail, Network, Strategy
 from lightwell.restoring.tiles import Progress, in_tiles, largest_piece
 
@@ -35,7 +36,7 @@ _BYTES_PER_SIDE_SQUARED = 64
 _SMALLEST_TILE = 128
 # Larger tiles take longer for each pixel, as their features leave the cache; smaller ones overlap more. Guided tiles
 # need a guide that shows something, and it holds no more pixels than a tile.
-_LARGEST_TILE = {"tiles": 512, "light-then-detail": 256}
+_LARGEST_TILE = {"tiles": 512, "normalised-tiles": 512, "light-then-detail": 256}
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)  # Rec. 709
 
 
@@ -339,7 +340,7 @@ def _load(
     if model is not None and zoo.is_file_name(model) and Path(model).suffix != ".json":
         engine = engines.start(Path(model), device, threads, precision)
         spec = zoo.Spec.from_metadata(engine.metadata)
-        if spec.strategy != "tiles":
+        if len(spec.roles) > 1:
             raise WeightsError(f"{model} is one of several graphs of a model: give the model's card (.json)")
         return Path(model).stem, spec, {"restore": engine}
     if model is None:
@@ -358,26 +359,48 @@ def _load(
 
 
 def _strategy(spec: zoo.Spec, running: Mapping[str, Engine]) -> Strategy:
+    if spec.strategy == "normalised-tiles":
+        engine = running["restore"]
+
+        def at_level(level: float) -> Network:
+            return _network(engine, spec.channels, {"level": np.array([level], np.float32)})
+
+        return GuidedTiles(at_level(0), of_parts=lambda reduced: at_level(mean_level(reduced)))
     networks = {role: _network(engine, spec.channels) for role, engine in running.items()}
     if spec.strategy == "light-then-detail":
-        return LightThenDetail(networks["light"], networks["detail"], spec.thumbnail)
+        planes = next(iter(running["detail"].inputs.values()))[1]
+        return LightThenDetail(
+            networks["light"], networks["detail"], spec.thumbnail, tells_stops=planes != spec.channels
+        )
     return GuidedTiles(networks["restore"])
 
 
-def _network(engine: Engine, channels: int) -> Network:
+def _network(engine: Engine, channels: int, beside: Mapping[str, Floats] | None = None) -> Network:
     """A graph of one picture to one picture, as a function of ``(h, w, C)``.
+
+    Args:
+        engine: runs it.
+        channels: of the picture that comes out.
+        beside: what the graph is given beside the picture.
 
     Raises:
         WeightsError: the graph is of another kind.
     """
-    inputs = engine.inputs
-    if len(inputs) != 1 or not engine.outputs or len(next(iter(inputs.values()))) != 4:
-        raise WeightsError("the graph is not a restoring model: it needs one float32 input (N, C, H, W)")
-    (name,), output = inputs, engine.outputs[0]
+    beside = beside or {}
+    pictures = [name for name in engine.inputs if name not in beside]
+    if (
+        len(pictures) != 1
+        or len(engine.inputs) != 1 + len(beside)
+        or not engine.outputs
+        or len(engine.inputs[pictures[0]]) != 4
+    ):
+        wanted = " and ".join(["one float32 input (N, C, H, W)", *beside])
+        raise WeightsError(f"the graph is not a restoring model: it needs {wanted}")
+    (name,), output = pictures, engine.outputs[0]
 
     def run(low: Floats) -> Floats:
         batch = np.ascontiguousarray(low.transpose(2, 0, 1)[None], np.float32)
-        restored = engine({name: batch})[output]
+        restored = engine({name: batch, **beside})[output]
         if restored.shape != (1, channels, *batch.shape[2:]):
             raise WeightsError(f"the graph is not a restoring model: it turned {batch.shape} into {restored.shape}")
         return np.ascontiguousarray(np.moveaxis(restored[0], 0, 2))

@@ -79,10 +79,13 @@ class GuidedTiles:
     Args:
         restore: the network, ``(h, w, 3)`` to the same.
         guide_side: the longest side of the guide.
+        of_parts: makes, of the picture reduced, the network for parts of it, where that is another one than for whole
+            pictures.
     """
 
     restore: Network
     guide_side: int = GUIDE_SIDE
+    of_parts: Callable[[Floats], Network] | None = None
     blends_in_guide: bool = False
 
     def overlap(self, tile: int) -> int:
@@ -112,9 +115,10 @@ class GuidedTiles:
 
     def piecewise(self, guide: Guide | None, size: tuple[int, int], controls: Controls) -> Piecewise:
         self.refuse_unsuited(controls)
+        network = self.restore if guide is None or self.of_parts is None else self.of_parts(guide.before)
 
         def restore(piece: Floats, box: Box) -> Floats:
-            restored = self.restore(piece)
+            restored = network(piece)
             if guide is not None:
                 restored = agree(restored, guide.after, (box.top, box.left), size)
             return controls.tone(restored)
@@ -132,11 +136,13 @@ class LightThenDetail:
         light: the thumbnail's network, ``(h, w, 3)`` to the same.
         detail: the pieces' network, ``(h, w, 4)`` (lit, and a quarter of its gain in stops) to ``(h, w, 3)``.
         thumbnail: the longest side of the thumbnail.
+        tells_stops: False for a detail network that takes ``(h, w, 3)``, a picture in [0, 1] like any other.
     """
 
     light: Network
     detail: Network
     thumbnail: int = 48
+    tells_stops: bool = True
     blends_in_guide: bool = True
 
     def overlap(self, tile: int) -> int:
@@ -167,7 +173,8 @@ class LightThenDetail:
             lit, stops = lighting.apply(piece, box, size)
             if controls.preview or controls.denoise == 0:
                 return lit
-            change = self.detail(np.concatenate((lit, stops), axis=2)) - lit
+            seen = np.concatenate((lit, stops), axis=2) if self.tells_stops else np.clip(lit, 0, 1)
+            change = self.detail(seen) - lit
             change -= _smooth_part(change)
             return lit + np.float32(controls.denoise) * change
 

@@ -18,7 +18,6 @@ from lightwell.data.public import find_set
 from lightwell.data.views import DRAWS, PictureStore, View
 from lightwell.errors import RecipeError
 from lightwell.training.recipe import Batch, Recipe
-from lightwell.training.tasks import TASKS
 
 __all__ = ["Batches"]
 
@@ -56,7 +55,7 @@ class Batches(Dataset[Batch]):
         sets = [find_set(recipe.data, name) for name in recipe.pairs]
         self.counts = torch.tensor([len(pairs) for pairs in sets])
         self.shares = torch.tensor(list(recipe.pairs.values()), dtype=torch.float64)
-        self.task = TASKS[recipe.task]
+        self.task = recipe.preparation
         self.steady = torch.tensor([name in recipe.steady for name in recipe.pairs])
         self.pairs = _Source([pair for pairs in sets for pair in pairs], self.task.load, recipe.memory * 1e9)
         wanted = any(stage.synthetic or stage.references for stage in recipe.stages)

@@ -72,7 +72,14 @@ def faults(recipe: Recipe) -> list[str]:
         shares = recipe.pairs.values()
         if not all(share >= 0 and math.isfinite(share) for share in shares) or not sum(shares):
             found.append(f"pairs: shares are positive numbers, not {', '.join(f'{share:g}' for share in shares)}")
+    if recipe.front != "none" and recipe.task != "restoration":
+        found.append(f"front: {recipe.front} goes with the task restoration, not with {recipe.task}")
     for number, stage in enumerate(recipe.stages):
+        if recipe.front != "none" and stage.synthetic:
+            found.append(
+                f"stages.{number}.synthetic: a front looks at whole pictures, and these are cut before they are dark: "
+                "set it to 0, or make pairs with lightwell degrade --pairs"
+            )
         weights = [view.weight for view in stage.views if isinstance(view.weight, int | float)]
         if weights and not sum(weights):
             found.append(f"stages.{number}.views.weight: all are 0, so that none would be drawn")

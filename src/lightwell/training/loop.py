@@ -27,8 +27,6 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim.swa_utils import AveragedModel
@@ -40,7 +38,8 @@ from lightwell.data.splits import refuse_overlap
 from lightwell.errors import FileError, RecipeError, TrainingError, WeightsError
 from lightwell.metrics.protocols import PROTOCOLS
 from lightwell.metrics.psnr import psnr
-from lightwell.models import create_model, find_weights, save_weights
+from lightwell.models import bare, create_model, find_weights, load_weights, save_weights, with_front
+from lightwell.models.front import refuse_unsuited
 from lightwell.models.registry import Trainable
 from lightwell.training.batches import Batches
 from lightwell.training.checkpoint import load_state, save_state
@@ -48,7 +47,6 @@ from lightwell.training.logging import Log
 from lightwell.training.page import write_page
 from lightwell.training.recipe import Batch, Nets, Recipe, Stage, check
 from lightwell.training.record import as_data, differences, digest, read_record, versions, write_record
-from lightwell.training.tasks import TASKS
 
 __all__ = ["Progress", "Run", "learning_rate", "pinned_weights", "prefetched", "train"]
 
@@ -114,9 +112,11 @@ class Run:
         if recipe.start is not None:
             start = pinned_weights(recipe.start)
             try:
-                net.load_state_dict(load_file(start))
-            except (OSError, RuntimeError, SafetensorError) as error:
+                net.load_state_dict(bare(load_weights(start)).state_dict())
+            except (RuntimeError, WeightsError) as error:
                 raise WeightsError(f"{start}: cannot start {recipe.model} from it ({error})") from error
+        if recipe.front != "none":
+            refuse_unsuited(net, recipe.front)
         self.net = net.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.critics = recipe.critics().to(device) if recipe.critics is not None else None
         forward: nn.Module = torch.compile(self.net) if recipe.compile else self.net  # type: ignore[assignment]
@@ -246,6 +246,14 @@ class Run:
         if not any(parameter.requires_grad for _, parameter in self._parameters()):
             raise RecipeError(f"no parameter's name begins with {' or '.join(map(repr, learns))}: nothing would learn")
         self._learning = learns
+
+    def save(self, path: Path) -> None:
+        """Writes the averaged weights, with the recipe's front before them.
+
+        Raises:
+            FileError: when the folder or the disk refuses.
+        """
+        save_weights(with_front(self.average.module, self.recipe.front), path)
 
     @torch.no_grad()
     def restore(self, low: Tensor) -> NDArray[np.uint8]:
@@ -378,7 +386,7 @@ def train(
                         _keep_best(run, folder, validation, due)
                     if run.step % recipe.save_every == 0 or last:
                         save_state(run.state(), state)
-                        save_weights(run.average.module, folder / "last.safetensors")
+                        run.save(folder / "last.safetensors")
                     if last and not due and not stop.is_set():
                         validation = _validate(run, held_out, log)
                         _keep_best(run, folder, validation, due)
@@ -410,7 +418,7 @@ def _labels(recipe: Recipe) -> dict[str, str]:
 
 def _validate(run: Run, held_out: dict[str, list[Pair]], log: Log) -> dict[str, float]:
     """Mean PSNR of every set under the protocol "strict", and pictures of the first scenes of each."""
-    task = TASKS[run.recipe.task]
+    task = run.recipe.preparation
     scores, shown = {}, []
     for name, pairs in held_out.items():
         values = []
@@ -437,7 +445,7 @@ def _keep_best(run: Run, folder: Path, validation: dict[str, float], due: bool) 
         return
     score = sum(validation.values()) / len(validation)
     if score > run.best if due else run.best == -math.inf:
-        save_weights(run.average.module, folder / "best.safetensors")
+        run.save(folder / "best.safetensors")
     if due:
         run.best = max(run.best, score)
 

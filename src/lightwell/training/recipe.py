@@ -18,7 +18,7 @@ from lightwell.data.views import View
 from lightwell.errors import RecipeError
 from lightwell.losses import LOSSES
 from lightwell.training.checks import faults, fits, hints_of, in_words
-from lightwell.training.tasks import TASKS
+from lightwell.training.tasks import FRONTED, TASKS, Task
 
 __all__ = [
     "Batch",
@@ -152,6 +152,7 @@ class Recipe:
         data: folder that holds the sets.
         pairs: sets of real pairs, named as for ``lightwell.data.public.find_set``, and their shares in a batch.
         task: what the network is given and is to give, one of ``lightwell.training.tasks.TASKS``.
+        front: what the pictures go through before the network sees them, see ``lightwell.models.front``.
         steady: sets of ``pairs`` whose exposure is not shifted: their dark pictures were made, or are not dark.
         photographs: folder in ``data`` of good photographs, to degrade or as references.
         held_out: sets to validate on; the weights that do best on average over the sets are kept.
@@ -181,6 +182,7 @@ class Recipe:
     data: Path = Path("data")
     pairs: dict[str, float] = field(default_factory=lambda: {"lol_v1:train": 1.0})
     task: str = "restoration"
+    front: Literal["none", "normalised", "lit"] = "none"
     steady: tuple[str, ...] = ()
     photographs: str = "photographs"
     held_out: tuple[str, ...] = ("lol_v1:val_seen", "lol_v1:val_unseen")
@@ -211,6 +213,11 @@ class Recipe:
             raise RecipeError(f"the task {self.task} takes pairs only: make them with lightwell degrade --pairs")
         if self.precision not in ("float32", "bfloat16"):
             raise RecipeError(f"precision is float32 or bfloat16, not {self.precision!r}")
+
+    @property
+    def preparation(self) -> Task:
+        """How pairs become what the network takes and gives."""
+        return TASKS[self.task] if self.front == "none" else FRONTED[self.front]
 
     @property
     def steps(self) -> int:

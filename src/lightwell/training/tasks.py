@@ -6,8 +6,9 @@ light, then detail (``lightwell.models.light_and_detail``) have tasks of their o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol
 
 import numpy as np
@@ -18,10 +19,14 @@ from torch import Tensor
 
 from lightwell.data.degrade import expose, to_linear, to_srgb
 from lightwell.data.paired import Pair, load_pair
+from lightwell.models.front import lit_strategy
+from lightwell.models.light_and_detail import normalise
+from lightwell.restoring.controls import Controls
 from lightwell.restoring.grids import Box, Floats, reduce_area
 from lightwell.restoring.lighting import light_up
+from lightwell.restoring.strategies import LightThenDetail
 
-__all__ = ["TASKS", "Task", "reduced"]
+__all__ = ["FRONTED", "TASKS", "Task", "reduced"]
 
 
 class Task(Protocol):
@@ -124,7 +129,52 @@ class Detail:
         return self.load(pair)
 
 
+@dataclass(frozen=True)
+class Fronted:
+    """A dark picture as a front shows it to the network, to its target.
+
+    Whole pictures are prepared, once. Their exposure is not moved: a front undoes that, up to what 8 bits lose.
+
+    Args:
+        show: the front, ``(H, W, 3)`` in [0, 1] to what the network sees, the same shape.
+    """
+
+    show: Callable[[Floats], Floats]
+    planes: int = 3
+
+    def load(self, pair: Pair) -> Tensor:
+        low, target = (part.numpy() for part in (load_pair(pair).float() / 255).chunk(2, 2))
+        return torch.from_numpy(np.concatenate((self.show(low), target), 2)).half()
+
+    def move(self, low: Tensor, target: Tensor, stops: Tensor, tints: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+        return low, target
+
+    def judged(self, pair: Pair) -> Tensor:
+        return self.load(pair)
+
+
+def _normalised(low: Floats) -> Floats:
+    bent, _ = normalise(torch.from_numpy(low).permute(2, 0, 1)[None])
+    return bent[0].permute(1, 2, 0).numpy()
+
+
+def _lit(low: Floats) -> Floats:
+    size = low.shape[0], low.shape[1]
+    lights = _lights()
+    guide = lights.guide(lambda rows, columns: low[rows, columns], size)
+    lit = lights.piecewise(guide, size, Controls(preview=True))(low, Box(0, size[0], 0, size[1]))
+    return np.clip(lit, 0, 1)
+
+
+@cache
+def _lights() -> LightThenDetail:
+    return lit_strategy(lambda lit: lit)
+
+
 TASKS: Mapping[str, Task] = {"restoration": Restoration(), "light": Light(), "detail": Detail()}
+
+FRONTED: Mapping[str, Task] = {"normalised": Fronted(_normalised), "lit": Fronted(_lit)}
+"""The task ``restoration`` behind a front."""
 
 
 def reduced(pictures: Tensor, side: int) -> Tensor:

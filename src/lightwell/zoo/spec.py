@@ -15,7 +15,7 @@ __all__ = ["METADATA_KEY", "Spec"]
 METADATA_KEY = "lightwell"
 """The key of an ONNX file's metadata under which its spec stands as JSON."""
 
-_ROLES = {"tiles": ("restore",), "light-then-detail": ("light", "detail")}
+_ROLES = {"tiles": ("restore",), "normalised-tiles": ("restore",), "light-then-detail": ("light", "detail")}
 _MOST_BYTES = 1 << 20
 
 
@@ -24,8 +24,9 @@ class Spec:
     """How a model's graphs make a restored picture.
 
     Args:
-        strategy: ``tiles``: one graph, ``restore``, in guided tiles; ``light-then-detail``: two graphs, ``light`` for
-            the thumbnail and ``detail`` for the tiles (`lightwell.restoring.strategies`).
+        strategy: ``tiles``: one graph, ``restore``, in guided tiles; ``normalised-tiles``: the same, and the graph's
+            second input, ``level``, is told the mean level of the whole picture; ``light-then-detail``: two graphs,
+            ``light`` for the thumbnail and ``detail`` for the tiles (`lightwell.restoring.strategies`).
         channels: of the picture that goes in and comes out.
         multiple: sides that are multiples of this need no padding.
         bytes_per_pixel: memory that the graph of the tiles takes for each pixel of a tile.
@@ -37,7 +38,7 @@ class Spec:
         WeightsError: a value that this version of lightwell does not know.
     """
 
-    strategy: Literal["tiles", "light-then-detail"] = "tiles"
+    strategy: Literal["tiles", "normalised-tiles", "light-then-detail"] = "tiles"
     channels: int = 3
     multiple: int = 8
     # Of a file that does not say: a wide network.
