@@ -250,4 +250,6 @@ def _notes(film: Film, look: Look, restorer: Restorer) -> list[str]:
         notes.append(f"{film.damaged} of its frames are damaged")
     if look.light:
         notes.append(f"its light is {look.light}: restored as light of standard range, written as {look.light} again")
+    if look.said_of_light:
+        notes.append(f"what it says of its old light is left out: {', '.join(look.said_of_light)}")
     return notes
