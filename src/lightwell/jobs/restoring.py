@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lightwell.errors import FileError, LightwellError
+from lightwell.errors import FileError, LightwellError, PictureError
 from lightwell.files import MAX_PIPED_BYTES, is_pipe, make_folder, read_pipe, whole_file
 from lightwell.jobs.events import Job
 from lightwell.jobs.run import Tell, Work
-from lightwell.pictures import MAX_PIXELS, Format, Picture, format_of_name, read
+from lightwell.pictures import MAX_PIXELS, Format, Picture, format_of_name, read, size_of
 from lightwell.restoring.controls import Controls
 from lightwell.restoring.tiles import fits_whole
 
@@ -54,7 +54,7 @@ def restoring(restorer: Restorer, settings: Settings, *, overwrite: bool = False
     """
 
     def work(job: Job, tell: Tell) -> tuple[int, int]:
-        picture = _read(job, settings, tell)
+        picture = _read(restorer, job, settings, tell)
         height, width = picture.size
         _tell_memory(restorer, picture, tell)
         restored = restorer(picture, progress=tell.progress, **asdict(settings.controls))
@@ -75,7 +75,7 @@ def restoring(restorer: Restorer, settings: Settings, *, overwrite: bool = False
     return work
 
 
-def _read(job: Job, settings: Settings, tell: Tell) -> Picture:
+def _read(restorer: Restorer, job: Job, settings: Settings, tell: Tell) -> Picture:
     if job.source is None:
         data = sys.stdin.buffer.read(MAX_PIPED_BYTES + 1)
         if len(data) > MAX_PIPED_BYTES:
@@ -84,12 +84,31 @@ def _read(job: Job, settings: Settings, tell: Tell) -> Picture:
     if is_pipe(job.source):
         data = read_pipe(job.source, lambda: tell.progress(0.0))
         return read(data, max_pixels=settings.max_pixels, half=settings.half)
+    if not settings.half:  # of a RAW file the size is that of the whole
+        _refuse_large(restorer, *size_of(job.source), 1)
     return read(job.source, max_pixels=settings.max_pixels, half=settings.half)
+
+
+def _refuse_large(restorer: Restorer, height: int, width: int, sample_bytes: int) -> None:
+    """Refuses a picture that the bound on memory does not hold; one that the program's own needs exceed goes on.
+
+    Raises:
+        PictureError: it is too large.
+    """
+    needed = restorer.memory_for(height, width, sample_bytes)
+    own = needed - restorer.memory_for(1, 1, sample_bytes)
+    if needed > restorer.max_memory and own > restorer.max_memory / 2:
+        raise PictureError(
+            f"is {width}x{height} and takes about {needed / 2**30:.1f} GB to restore, more than the bound of "
+            f"{restorer.max_memory / 2**30:.1f} GB",
+            remedy="more_memory",
+        )
 
 
 def _tell_memory(restorer: Restorer, picture: Picture, tell: Tell) -> None:
     height, width = picture.size
     sample = picture.bits // 8
+    _refuse_large(restorer, height, width, sample)
     tile = restorer.tile_for(height, width, sample)
     whole = tile is None or fits_whole((height, width), tile)
     needed = restorer.memory_for(height, width, sample)
