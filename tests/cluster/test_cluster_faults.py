@@ -47,8 +47,12 @@ def rows_of(dest: Path) -> dict[str, dict[str, object]]:
 
 
 def refuse_halves(dest: Path) -> set[str]:
-    """The names of the results, all of which are whole pictures, and nothing else lies there."""
+    """The names of the results, all of which are whole pictures, and nothing else lies there.
+
+    A hidden part that a worker was killed over has no result's name.
+    """
     files = [path for path in dest.rglob("*") if path.is_file() and ".lightwell" not in path.parts]
+    files = [path for path in files if not (path.name.startswith(".") and path.suffix == ".part")]
     for path in files:
         with Image.open(path) as image:
             image.load()
