@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -121,6 +122,7 @@ def pictures_of(folder: Path, count: int) -> None:
 
 
 def with_ray(count: int, model: str | None) -> None:
+    os.environ.setdefault("RAY_worker_niceness", "0")  # else workers give way to all else, and the loop does not
     from lightwell.cluster import restore_dataset
     from lightwell.cluster.manifest import Entry
     from lightwell.jobs.events import Done

@@ -6,8 +6,10 @@ import os
 import shutil
 import signal
 import stat
+import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from graphs import save
 from lightwell import Restorer, zoo
 from lightwell.cli.app import app
 from lightwell.errors import WeightsError
+from lightwell.pictures import Picture
 
 PIXELS = np.random.default_rng(0).integers(0, 200, (12, 16, 3), np.uint8)
 
@@ -226,6 +229,29 @@ def test_a_bound_on_pixels_can_be_set(model: str) -> None:
     assert result.exit_code == 1
     assert "--max-pixels" in result.stderr
     assert run("restore", "night.png", "-m", model, "--max-pixels", "192").exit_code == 0
+
+
+@pytest.mark.parametrize("kind", ["png", "heic"])
+def test_what_the_bound_on_memory_does_not_hold_is_refused_before_it_is_decoded(model: str, kind: str) -> None:
+    """Files of few pixels whose heads say that they hold 200 million."""
+    if kind == "heic":
+        pytest.importorskip("pillow_heif")
+    Picture(np.zeros((64, 64, 3), np.uint8)).write(Path(f"large.{kind}"))
+    whole = Path(f"large.{kind}").read_bytes()
+    if kind == "png":
+        head = b"IHDR" + struct.pack(">II", 16384, 12208) + whole[24:29]
+        whole = whole[:12] + head + struct.pack(">I", zlib.crc32(head)) + whole[33:]
+    else:
+        whole = whole.replace(b"ispe" + struct.pack(">III", 0, 64, 64), b"ispe" + struct.pack(">III", 0, 16384, 12208))
+    Path(f"large.{kind}").write_bytes(whole)
+    result = run("restore", f"large.{kind}", "-m", model, "-o", "new.png")
+    assert result.exit_code == 1
+    assert "16384x12208 and takes about 2." in result.stderr
+    assert "raise --max-memory" in result.stderr
+    result = run("restore", f"large.{kind}", "-m", model, "-o", "new.png", "--max-memory", "8G")
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert "copy it again" in result.stderr
+    assert not Path("new.png").exists()
 
 
 def test_an_empty_folder_and_a_pattern_without_a_match_are_told(model: str) -> None:

@@ -41,7 +41,9 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     (package / "entry_points.txt").write_text("[fsspec.specs]\nfaulty = faulty:FaultyFileSystem\n")
     (site / "faulty.py").write_text((HERE / "faulty.py").read_text())
     paths = [str(site), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "AWS_EC2_METADATA_DISABLED": "true"}
+    # Ray's workers give way to all other programs, and stand still beside many.
+    ray = {"RAY_worker_niceness": "0"}
+    return {**os.environ, **ray, "PYTHONPATH": os.pathsep.join(paths), "AWS_EC2_METADATA_DISABLED": "true"}
 
 
 @pytest.fixture(scope="session")

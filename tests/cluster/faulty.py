@@ -1,9 +1,9 @@
 """A file system of fsspec over a folder of this machine, with the faults of a bad one.
 
 ``faulty:///folder`` is ``/folder``. By the environment: FAULTY_EVERY, every how many reads one fails; FAULTY_BYTES,
-how much each process can write before the disk is full; FAULTY_SECONDS, that each read takes. By a file's name:
-``hog`` kills whoever reads it, ``once`` kills the first who does, ``late`` kills who first writes it, once it is
-written, and ``gone`` cannot be read.
+how much each process can write before the disk is full; FAULTY_HELD, a file: while it is there no process reads more
+than five pictures. By a file's name: ``hog`` kills whoever reads it, ``once`` kills the first who does, ``late`` kills
+who first writes it, once it is written, ``slow`` takes seconds to read, and ``gone`` cannot be read.
 """
 
 from __future__ import annotations
@@ -43,8 +43,12 @@ class FaultyFileSystem(AbstractFileSystem):
         assert end is None
         path = self._strip_protocol(path)
         if ".lightwell" not in path:
-            time.sleep(float(os.environ.get("FAULTY_SECONDS", "0")))
             type(self).reads += 1
+            if "slow" in path:
+                time.sleep(5)
+            held = os.environ.get("FAULTY_HELD")
+            while held and self.reads > 5 and Path(held).exists():
+                time.sleep(0.1)
             every = int(os.environ.get("FAULTY_EVERY", "0"))
             if "gone" in path or (every and self.reads % every == 0):
                 raise ConnectionResetError("the connection was reset")

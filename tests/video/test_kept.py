@@ -184,6 +184,23 @@ def test_colours_mean_what_they_meant(tmp_path: Path, identity: Path, pixels: st
         assert np.abs(a - b).mean() < 1.0 * 2 ** (bits - 8)
 
 
+@pytest.mark.parametrize("name", ["old.mp4", "old.mkv"])
+def test_what_a_film_says_of_its_old_light_is_left_out_and_told(tmp_path: Path, identity: Path, name: str) -> None:
+    """HDR10: the display it was made on, and how bright it gets at most."""
+    display = "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,1)"
+    colours = "colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc"
+    options = {"x265-params": f"log-level=none:{display}:max-cll=1000,400:{colours}"}
+    film = make(tmp_path / name, codec="libx265", pixels="yuv420p10le", options=options)
+    kinds = {"MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL"}
+    assert kinds <= {data.type.name for data in frames(film.path)[0].side_data}
+    done = restore_video(film.path, tmp_path / f"new_{name}", model=identity)
+    new = frames(tmp_path / f"new_{name}")[0]
+    assert not kinds & {data.type.name for data in new.side_data}
+    assert new.color_trc == 16
+    notes = "what it says of its old light is left out: mastering display, content light level"
+    assert [note for note in done.notes if "old light" in note] == [notes]
+
+
 @pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270])
 def test_turned_films_stay_so_and_are_seen_upright(

@@ -32,6 +32,7 @@ _KEEP_ROWS, _KEEP_SECONDS = 2000, 30.0  # rows go to a file of their own when th
 _BEAT = 5.0  # seconds between a run's words that it is at work
 _STORE_BYTES = 128 << 20  # for Ray's objects: names and rows, never pictures
 _ANSWER = 5.0  # seconds that a cluster's address has to answer
+_STARTS = 3  # tries to start Ray, which gives itself half a minute, too little on a busy machine
 _AHEAD = 8  # batches that are listed beyond those at work
 _STOPPED = b"stopped "
 _ERRORS: dict[str, type[LightwellError]] = {
@@ -328,17 +329,22 @@ def _ray(address: str | None, workers: int | None, threads: int) -> Iterator[Any
         yield ray
         return
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
-    try:
-        with _without_stderr():
-            if address is None:
-                at_once = (workers or max(1, cores() // threads)) * threads
-                ray.init(num_cpus=at_once, include_dashboard=False, object_store_memory=_STORE_BYTES, **quiet)
-            else:
-                ray.init(address=address, **quiet)
-    except Exception as error:  # on a busy machine Ray gives up with a bare one
-        ray.shutdown()
-        where = "cannot start Ray here" if address is None else f"cannot join the Ray cluster at {address}"
-        raise PlanError(f"{where}: {str(error).strip().splitlines()[0]}") from error
+    if address is None:
+        at_once = (workers or max(1, cores() // threads)) * threads
+        how = {"num_cpus": at_once, "include_dashboard": False, "object_store_memory": _STORE_BYTES, **quiet}
+        tries, failure = _STARTS, "cannot start Ray here"
+    else:
+        how = {"address": address, **quiet}
+        tries, failure = 1, f"cannot join the Ray cluster at {address}"
+    for left in reversed(range(tries)):
+        try:
+            with _without_stderr():
+                ray.init(**how)
+            break
+        except Exception as error:  # a bare one where it takes too long
+            ray.shutdown()
+            if not left:
+                raise PlanError(f"{failure}: {str(error).strip().splitlines()[0]}") from error
     try:
         yield ray
     finally:

@@ -1,31 +1,46 @@
 """The light of a film over time: steady while the scene is, let go at a cut.
 
-A network that finds the light of one frame at a time finds it a little differently each time, which is seen as flicker.
-So the gain of each cell of the guide, in stops, follows an exponential mean of what was found before: slowly what all
-cells have in common, which the eye sees flicker most, and faster what sets a cell apart from the others, which moves as
-the camera does. That is all that one frame knows of another: no pixels are mixed, so nothing smears.
+A network that finds the light of one frame at a time finds it a little differently each time: from frame to frame
+because of the noise, which is seen as flicker, and slowly as other things come into view. So the exposure of a frame,
+which is the gain in linear light that all cells of its guide have in common, is the mean of what is found over some
+seconds before and after it. In linear light a camera that moves over a scene leaves the gain as it is; of code values
+it would be another one for each brightness. What sets a cell apart from the others moves as the camera does and is the
+mean over some frames. Frames between which the dark picture turns brighter or darker, faster than a camera's motion
+makes it, count little for each other, and those beyond a cut nothing: a lamp is followed at once, and not before it is
+lit. That is all that one frame knows of another: no pixels are mixed, so nothing smears.
 """
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
 import numpy as np
 
+from lightwell.pictures.space import linear_to_srgb, srgb_to_linear
 from lightwell.restoring.grids import Box, Floats, blur_matrix, enlarge, reduce_area, separable
 from lightwell.restoring.strategies import Guide
 
-__all__ = ["SteadyLight"]
+__all__ = ["relit", "steady"]
 
 # The cells whose gain is smoothed, along the longer side; a finer guide keeps its own detail.
 _CELLS = 48
 # The cells that tell a cut: few, so that their noise is small and a camera's motion moves little across them.
 _CUT_CELLS = 16
 _LEVEL = 1 / 255
+# The linear light of one level of 8 bits: darker than that all is black.
+_BLACK = float(srgb_to_linear(np.array(_LEVEL)))
 
-# Seconds after which 63 % of a change has come: of all cells and of one, while nothing happens, and of either where
-# something surely does.
-_ALL, _ONE, _CHANGED = 2.0, 0.15, 0.04
-# What is surely none of noise, in stops: a change of the dark cell, and one of the gain that the network finds for it.
-_SEEN, _FOUND = 0.2, 1.0
+# Seconds to either side that count in full for the exposure of all cells, and those beyond which nothing counts.
+_WHOLE, _FARTHEST = 2.0, 4.0
+# Frames to either side that are held at most, however close together they are shown.
+_MOST = 512
+# Stops a second by which a camera's motion may change the mean of the dark frames, and how many beyond that make others
+# of them.
+_SLOW, _OTHER = 0.3, 0.25
+# Standard deviations of the window over one cell's own gain: in seconds, and in stops that its dark cell differs by.
+_ONE, _CHANGED = 0.15, 0.25
 
 # The window over cells that tells noise from change, and a cell from those around it.
 _REACH = 2.0
@@ -33,65 +48,107 @@ _REACH = 2.0
 _ALIKE, _CLOSE = 0.5, 0.15
 
 
-class SteadyLight:
-    """Smooths the guides of a film's frames, given one after the other.
+@dataclass(frozen=True, eq=False)
+class _Frame:
+    """What is kept of a frame.
 
-    A lamp that is switched on is followed within half a second, since the dark frame shows it; at a cut the light
-    starts anew.
+    Args:
+        seconds: when it is shown.
+        shot: the number of the shot.
+        turned: by how much the light has changed since the first frame, up and down alike, in stops.
+        seen: the dark cells, blurred, in stops, ``(rows, columns, 3)``.
+        common: the gain that all cells have in common, in stops, ``(3,)``.
+        own: what sets the gain of each cell apart, ``(rows, columns, 3)``.
     """
 
-    def __init__(self) -> None:
-        self._frames = 0
-        self._seconds = 0.0
-        self._seen: Floats
-        self._gain: Floats
-        self._contrast: Floats
+    seconds: float
+    shot: int
+    turned: float
+    seen: Floats
+    common: Floats
+    own: Floats
 
-    def __call__(self, guide: Guide, seconds: float) -> Guide:
-        """The guide to restore this frame with.
 
-        Args:
-            guide: what the network finds for the frame alone.
-            seconds: when the frame is shown; from frame to frame it grows.
+def steady(guides: Iterable[tuple[float, Guide]]) -> Iterator[Floats]:
+    """How the guides of a film's frames are to change so that their light does not flicker.
 
-        Returns:
-            A guide of the same frame, whose ``after`` is brighter or darker, smoothly from cell to cell.
-        """
-        before, after = _cells(guide.before, _CELLS), _cells(guide.after, _CELLS)
-        seen = np.log2(before + _LEVEL)
-        found = np.log2(np.maximum(after, 0) + _LEVEL) - seen
-        contrast = _contrast(before)
-        if self._frames == 0 or seen.shape != self._seen.shape or _is_cut(self._contrast, contrast):
-            self._frames, self._seen, self._gain = 1, seen, found
-        else:
-            self._frames += 1
-            elapsed = max(seconds - self._seconds, 0.0)
-            changed = self._changed(seen, found)
-            self._seen = self._seen + self._share(elapsed, _ALL, changed) * (seen - self._seen)
-            news = found - self._gain
-            common = news.mean((0, 1), keepdims=True)
-            self._gain = (
-                self._gain
-                + self._share(elapsed, _ALL, changed.mean((0, 1), keepdims=True)) * common
-                + self._share(elapsed, _ONE, changed) * (news - common)
-            )
-        self._seconds, self._contrast = seconds, contrast
-        rows, columns = guide.after.shape[:2]
-        change = enlarge(self._gain - found, Box(0, rows, 0, columns), (rows, columns))
-        brighter = (guide.after + _LEVEL) * np.exp2(change) - _LEVEL
-        return Guide(guide.size, guide.before, np.clip(brighter, 0, 1).astype(np.float32))
+    Takes guides up to four seconds ahead of what it gives, and holds some numbers for each cell of them.
 
-    def _changed(self, seen: Floats, found: Floats) -> Floats:
-        """Where something surely happens: ``(rows, columns, C)``, 0 to 2."""
-        dark = np.clip(np.abs(_blurred(seen - self._seen)) / _SEEN, 0, 1) ** 2
-        light = np.clip(np.abs(_blurred(found - self._gain)) / _FOUND, 0, 1) ** 2
-        return np.asarray(dark + light, np.float32)
+    Args:
+        guides: for each frame when it is shown, in seconds that grow, and what the network finds for it alone.
 
-    def _share(self, elapsed: float, steady: float, changed: Floats) -> Floats:
-        """How far to go to what is found now, in [0, 1]."""
-        share = 1 - np.exp(-elapsed * (1 / steady + changed / _CHANGED))
-        # The plain mean at first: one frame is no better known than the next.
-        return np.asarray(np.maximum(share, 1 / self._frames), np.float32)
+    Returns:
+        For each frame in turn, what to give :func:`relit`.
+    """
+    past: deque[_Frame] = deque(maxlen=_MOST)
+    ahead: deque[_Frame] = deque()
+    for frame in _frames(guides):
+        ahead.append(frame)
+        while frame.shot != ahead[0].shot or frame.seconds - ahead[0].seconds > _FARTHEST or len(ahead) > _MOST:
+            yield _change(ahead[0], [*past, *ahead])
+            past.append(ahead.popleft())
+    while ahead:
+        yield _change(ahead[0], [*past, *ahead])
+        past.append(ahead.popleft())
+
+
+def relit(guide: Guide, change: Floats) -> Guide:
+    """A guide whose ``after`` is brighter or darker, smoothly from cell to cell.
+
+    Args:
+        guide: what the network finds for a frame alone.
+        change: stops of linear light, ``(rows, columns, 3)`` of cells over the frame.
+    """
+    rows, columns = guide.after.shape[:2]
+    gain = np.exp2(enlarge(change, Box(0, rows, 0, columns), (rows, columns)))
+    light = (srgb_to_linear(np.clip(guide.after, 0, 1)) + _BLACK) * gain - _BLACK
+    return Guide(guide.size, guide.before, np.asarray(linear_to_srgb(np.clip(light, 0, 1)), np.float32))
+
+
+def _frames(guides: Iterable[tuple[float, Guide]]) -> Iterator[_Frame]:
+    shot, turned = 0, 0.0
+    last: tuple[float, Floats, Floats] | None = None
+    for seconds, guide in guides:
+        before = _cells(guide.before, _CELLS)
+        seen, contrast = _stops(before), _contrast(before)
+        if last is not None:
+            before_at, before_seen, before_contrast = last
+            if seen.shape != before_seen.shape or _is_cut(before_contrast, contrast):
+                shot += 1
+            else:
+                change = abs(float(seen.mean() - before_seen.mean()))
+                turned += max(0.0, change - _SLOW * max(0.0, seconds - before_at))
+        last = seconds, seen, contrast
+        found = _stops(_cells(guide.after, _CELLS)) - seen
+        common = found.mean((0, 1))
+        yield _Frame(seconds, shot, turned, _blurred(seen), common, found - common)
+
+
+def _change(frame: _Frame, others: list[_Frame]) -> Floats:
+    """What a frame's gain lacks to be the mean of that of its own shot around it."""
+    others = [other for other in others if other.shot == frame.shot]
+    away = np.abs(np.array([other.seconds - frame.seconds for other in others]))
+    turned = np.array([other.turned - frame.turned for other in others])
+    weights = _near(away) * np.exp(-0.5 * (turned / _OTHER) ** 2)
+    common = np.average([other.common for other in others], axis=0, weights=weights)
+
+    own, total = np.zeros_like(frame.own), np.zeros_like(frame.own)
+    for other, apart in zip(others, away / _ONE, strict=True):
+        if apart < 3:
+            weight = np.exp(-0.5 * (apart**2 + ((other.seen - frame.seen) / _CHANGED) ** 2))
+            own += weight * other.own
+            total += weight
+    return np.asarray(common - frame.common + own / total - frame.own, np.float32)
+
+
+def _near(away: Floats) -> Floats:
+    """How much frames count that are so many seconds away, in [0, 1]."""
+    beyond = np.clip((away - _WHOLE) / (_FARTHEST - _WHOLE), 0, 1)
+    return np.asarray(0.5 + 0.5 * np.cos(np.pi * beyond))
+
+
+def _stops(cells: Floats) -> Floats:
+    return np.asarray(np.log2(srgb_to_linear(np.clip(cells, 0, 1)) + _BLACK), np.float32)
 
 
 def _cells(field: Floats, most: int) -> Floats:

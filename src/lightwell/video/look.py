@@ -37,6 +37,16 @@ _MATRICES = {
     10: Colorspace.BT2020,
 }
 _HIGH_DEFINITION = 720
+# What frames say of their light to displays, by PyAV's names for it.
+_OF_THE_LIGHT = {
+    "MASTERING_DISPLAY_METADATA": "mastering display",
+    "CONTENT_LIGHT_LEVEL": "content light level",
+    "AMBIENT_VIEWING_ENVIRONMENT": "ambient light",
+    "DYNAMIC_HDR_PLUS": "HDR10+",
+    "DYNAMIC_HDR_VIVID": "HDR Vivid",
+    "DOVI_METADATA": "Dolby Vision",
+    "DOVI_RPU_BUFFER": "Dolby Vision",
+}
 
 
 class Look:
@@ -57,6 +67,9 @@ class Look:
         self._tags = {name: getattr(first, name) for name in ("colorspace", "color_range", "color_trc")}
         self._tags["color_primaries"] = first.color_primaries
         self._curve = _curve(first.color_trc)
+        side_data: Iterable[Any] = first.side_data  # a mapping that goes over its values
+        kinds = [_OF_THE_LIGHT[data.type.name] for data in side_data if data.type.name in _OF_THE_LIGHT]
+        self.said_of_light = list(dict.fromkeys(kinds))
         self._space = _MATRICES.get(first.colorspace) or (
             Colorspace.ITU709 if min(self.size) >= _HIGH_DEFINITION else Colorspace.ITU601
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -20,7 +20,7 @@ from lightwell.pictures import Picture
 from lightwell.restoring.controls import Controls, split_controls
 from lightwell.restoring.grids import Floats, reduce_area
 from lightwell.restoring.restorer import Restorer
-from lightwell.restoring.sequence import SteadyLight
+from lightwell.restoring.sequence import relit, steady
 from lightwell.restoring.strategies import Guide
 from lightwell.video.film import Film, Span
 from lightwell.video.look import Look, depth_of
@@ -99,14 +99,15 @@ def restore_video(
             raise VideoError(f"{target} exists", remedy="overwrite")
     restorer = model if isinstance(model, Restorer) else Restorer(model, **options)
     restorer.refuse_unsuited(controls)
-    with Film(source) as film:
+    # The scout is some seconds ahead: light is steady by what comes as well as by what was.
+    with Film(source) as film, Film(source) as scout:
         first = _first_frame(source, span)
         encoder = choose_encoder(film, first, format, quality)
         shift = film.time(first) if span.start > 0 else Fraction(0)
         with whole_file(target, replace=overwrite, like=source, error=VideoError) as stream:
             sink = Sink(stream, film, encoder, format, shift)
             try:
-                frames = _restore(film, span, sink, encoder.look, restorer, controls, progress)
+                frames = _restore(film, scout, span, sink, encoder.look, restorer, controls, progress)
                 sink.finish()
             except av.FFmpegError as error:
                 raise VideoError(f"{target} cannot be written: {error.strerror or error}") from error
@@ -159,6 +160,7 @@ def _first_frame(path: Path, span: Span) -> VideoFrame:
 
 def _restore(
     film: Film,
+    scout: Film,
     span: Span,
     sink: Sink,
     look: Look,
@@ -166,7 +168,7 @@ def _restore(
     controls: Controls,
     progress: Progress | None,
 ) -> int:
-    light = SteadyLight()
+    light = steady(_found(scout, span, restorer))
     as_it_is = controls.strength == 0 and not controls.tones
     frames = 0
     start = film.zero + Fraction(span.start)
@@ -179,7 +181,10 @@ def _restore(
             continue
         samples = look.read(part)
         pixels = samples[..., :3]
-        guide = None if as_it_is else light(_guide(restorer, pixels), float(film.time(part)))
+        guide = None if as_it_is else _guide(restorer, pixels)
+        # A file that has grown since it was opened has frames that the scout does not know.
+        if guide is not None and (change := next(light, None)) is not None:
+            guide = relit(guide, change)
         restored = restorer(pixels, controls, guide=guide)
         end = film.time(part) + (part.duration or 0) * film.time_base
         sink.frame(look.write(np.concatenate((restored, samples[..., 3:]), axis=2), part))
@@ -187,6 +192,15 @@ def _restore(
         if progress:
             progress(frames, min(1.0, float(end - start) / whole))
     return frames
+
+
+def _found(film: Film, span: Span, restorer: Restorer) -> Iterator[tuple[float, Guide]]:
+    """When each frame is shown, and what the model finds for it alone."""
+    look: Look | None = None
+    for frame in film.parts(span, []):
+        assert isinstance(frame, VideoFrame)
+        look = look or Look(frame)
+        yield float(film.time(frame)), _guide(restorer, look.read(frame)[..., :3])
 
 
 def _guide(restorer: Restorer, pixels: NDArray[np.uint16]) -> Guide:
@@ -213,4 +227,6 @@ def _notes(film: Film, look: Look) -> list[str]:
         notes.append(f"{film.damaged} of its frames are damaged")
     if look.light:
         notes.append(f"its light is {look.light}: restored as light of standard range, written as {look.light} again")
+    if look.said_of_light:
+        notes.append(f"what it says of its old light is left out: {', '.join(look.said_of_light)}")
     return notes

@@ -1,11 +1,14 @@
 """Reads damaged copies of one file in a process of its own; prints how that ended and the memory it took.
 
-Usage: python mutate.py FILE SUFFIX COUNT
+Usage: python mutate.py FILE COUNT [MODEL]
+
+With a model the file is a film, of which each copy is restored.
 """
 
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import io
 import json
 import random
@@ -16,7 +19,8 @@ import warnings
 import zlib
 from pathlib import Path
 
-from lightwell.errors import PictureError
+from lightwell import Restorer
+from lightwell.errors import LightwellError, PictureError
 from lightwell.pictures import read, size_of
 
 
@@ -62,31 +66,53 @@ def peak() -> float:
     return 0.0
 
 
+def picture_ends(damaged: Path) -> list[str | None]:
+    """What is said of a picture, read by its name and from its bytes; None where it is one."""
+    ends: list[str | None] = []
+    for source in (damaged, damaged.read_bytes()):
+        try:
+            picture = read(source, max_pixels=1_000_000)
+            for format in ("PNG", "TIFF", "JPEG"):
+                picture.write(io.BytesIO(), format=format)
+            ends.append(None)
+        except PictureError as error:
+            ends.append(str(error))
+        with contextlib.suppress(PictureError):
+            size_of(source)
+    return ends
+
+
+def film_ends(damaged: Path, model: Restorer) -> list[str | None]:
+    """What is said of a film; None where it is restored."""
+    from lightwell.video import restore_video
+
+    try:
+        restore_video(damaged, damaged.with_name("new.mkv"), model=model, overwrite=True)
+    except LightwellError as error:
+        return [str(error)]
+    return [None]
+
+
 def main() -> None:
+    faulthandler.enable()
     path, count = Path(sys.argv[1]), int(sys.argv[2])
+    model = Restorer(sys.argv[3], threads=1) if len(sys.argv) > 3 else None
     file = path.read_bytes()
     warnings.simplefilter("ignore")  # of Pillow, on damaged metadata
-    ends = {"pictures": 0, "refused": 0, "slowest": 0.0, "lines": 0}
+    whole = refused = lines = 0
+    slowest = 0.0
     before = peak()
+    named = path.with_name(f"damaged{path.suffix}")
     for seed in range(count):
-        damaged = mutated(file, seed)
-        named = path.with_name(f"damaged{path.suffix}")
-        named.write_bytes(damaged)
-        started = time.monotonic()
-        for source in (named, damaged):
-            try:
-                picture = read(source, max_pixels=1_000_000)
-                for format in ("PNG", "TIFF", "JPEG"):
-                    picture.write(io.BytesIO(), format=format)
-                ends["pictures"] += 1
-            except PictureError as error:
-                ends["refused"] += 1
-                ends["lines"] = max(ends["lines"], str(error).count("\n") + 1)
-            with contextlib.suppress(PictureError):
-                size_of(source)
-        ends["slowest"] = max(ends["slowest"], time.monotonic() - started)
-    ends["megabytes"] = peak() - before
-    print(json.dumps(ends))
+        named.write_bytes(mutated(file, seed))
+        started = time.process_time()  # of other programs it knows nothing
+        for said in film_ends(named, model) if model else picture_ends(named):
+            whole += said is None
+            refused += said is not None
+            lines = max(lines, len((said or "").splitlines()))
+        slowest = max(slowest, time.process_time() - started)
+    told = {"whole": whole, "refused": refused, "slowest": slowest, "lines": lines, "megabytes": peak() - before}
+    print(json.dumps(told))
 
 
 if __name__ == "__main__":
