@@ -24,6 +24,7 @@ class DeviceName(StrEnum):
     cuda = "cuda"
     openvino = "openvino"
     coreml = "coreml"
+    torch = "torch"
 
 
 def command_line() -> str:

@@ -53,7 +53,7 @@ def video(
     preview: Annotated[
         bool, flag("--preview", help="Only the first frame, restored, as a picture: NAME_restored.png, or -o FILE.")
     ] = False,
-    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|openvino|coreml", help="Where to run.")] = "auto",
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|openvino|coreml|torch", help="Where to run.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of the model. Default: the cores.")] = None,
     max_memory: Annotated[
         str, typer.Option("--max-memory", metavar="SIZE", help="For one frame; tiles follow.")
