@@ -38,7 +38,7 @@ OPSET = 20
 _TRIED = ((1, 61, 75), (2, 33, 40))  # N, H and W other than those that are traced
 _TOLERANCE = 1e-4
 _BYTES_PER_PIXEL_OF_A_MILLION = 2048
-_LARGEST_FOLDED = 1024  # values that are stored rather than computed where they are more than what makes them
+_LARGEST_FOLDED = 1024  # values of constants that are stored rather than computed
 
 
 def spec(net: nn.Module, name: str, bytes_per_pixel: int | None = None) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def _traced(net: nn.Module, channels: int) -> onnx.ModelProto | None:
             input_names=["low"],
             output_names=["restored"],
             dynamic_axes={"low": sizes, "restored": sizes},
-            do_constant_folding=False,  # parameters keep their names
+            do_constant_folding=False,  # parameters keep their names, and runtimes do it when they load
             opset_version=OPSET,
             dynamo=False,
         )
@@ -215,9 +215,6 @@ def _agrees(model: onnx.ModelProto, net: nn.Module, channels: int) -> bool:
     return True
 
 
-_LEAST_LINKED = 256  # bytes
-
-
 def link_weights(model_path: Path, weights_path: Path) -> None:
     """Makes an ONNX file take its parameters from the safetensors file beside it, so that they ship once.
 
@@ -234,15 +231,11 @@ def link_weights(model_path: Path, weights_path: Path) -> None:
     header = json.loads(raw[8 : 8 + header_size])
     model = onnx.load(model_path)
     for tensor in model.graph.initializer:
-        values = numpy_helper.to_array(tensor).tobytes()
-        if tensor.name in header and not _before_batch_norm(tensor.name, header):
-            begin, end = (8 + header_size + offset for offset in header[tensor.name]["data_offsets"])
-            if values != raw[begin:end]:
-                raise ValueError(f"{tensor.name} of {model_path} is not the one in {weights_path}")
-        elif len(values) >= _LEAST_LINKED and (begin := raw.find(values, 8 + header_size)) >= 0:
-            end = begin + len(values)  # some of a kernel's channels
-        else:
+        if tensor.name not in header or _before_batch_norm(tensor.name, header):
             continue
+        begin, end = (8 + header_size + offset for offset in header[tensor.name]["data_offsets"])
+        if numpy_helper.to_array(tensor).tobytes() != raw[begin:end]:
+            raise ValueError(f"{tensor.name} of {model_path} is not the one in {weights_path}")
         tensor.ClearField("raw_data")
         tensor.data_location = onnx.TensorProto.EXTERNAL
         del tensor.external_data[:]
@@ -285,13 +278,9 @@ def _tidy(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _simplify(graph: onnx.GraphProto) -> None:
-    """Leaves out what is computed twice, and what is computed of constants, so that the graph loads quickly.
-
-    What is made of parameters, such as a kernel's half or a kernel times a gate's factor, is stored in their place.
-    """
+    """Leaves out what is computed twice, and what is computed of small constants, so that the graph loads quickly."""
     outputs = {value.name for value in graph.output}
-    given = {tensor.name: tensor for tensor in graph.initializer}
-    known: dict[str, Any] = {name: numpy_helper.to_array(tensor) for name, tensor in given.items()}
+    known: dict[str, Any] = {}
     made: dict[tuple[Any, ...], list[str]] = {}
     names: dict[str, str] = {}
     nodes = []
@@ -306,20 +295,14 @@ def _simplify(graph: onnx.GraphProto) -> None:
             made[key] = list(node.output)
             if all(name in known for name in node.input):
                 values = ReferenceEvaluator(node).run(None, {name: known[name] for name in node.input})
-                taken = sum(np.size(known[name]) for name in node.input)
-                if sum(np.size(value) for value in values) <= max(taken, _LARGEST_FOLDED):
+                if sum(np.size(value) for value in values) <= _LARGEST_FOLDED:
                     known |= zip(node.output, map(np.asarray, values), strict=True)
                     continue
         nodes.append(node)
     used = set().union(*(node.input for node in nodes))
     del graph.node[:]
     graph.node.extend(nodes)
-    del graph.initializer[:]
-    graph.initializer.extend(
-        given[name] if name in given else numpy_helper.from_array(value, name)
-        for name, value in known.items()
-        if name in used
-    )
+    graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in known.items() if name in used)
 
 
 def _short_names(graph: onnx.GraphProto) -> dict[str, str]:
