@@ -1,25 +1,38 @@
 """How far restoring is from the limit of the machine's arithmetic.
 
-    python benchmarks/limit.py [--model M] [--sizes 400x600 1080x1920] [--engines cpu openvino openvino-bfloat16]
-    python benchmarks/limit.py --profile [--side 256]
+    python benchmarks/limit.py [--sizes 400x600 1080x1920 4000x6000] [--engines cpu openvino openvino-bfloat16 torch]
+    python benchmarks/limit.py --flat            # 1 to 100 megapixels on the CPU; some ten minutes on two cores
+    python benchmarks/limit.py --folder 40       # pictures a second with one job and with two
+    python benchmarks/limit.py --load            # processor time to load each graph of the model, and for --help
+    python benchmarks/limit.py --profile [--side 256] [--nodes 20]
 
 The limit is the time that the convolutions' multiplications would take at the rate of this machine's float32 matrix
-products, measured in the same run. Times are the least of --rounds, engines in turn, arrays in and out; "file to file"
-also reads and writes a JPEG, with the model loaded. --profile prints what each kind of operator takes in onnxruntime.
+products, measured in the same run. Times are the least of --rounds, engines in turn, arrays in and out, one round above
+8 megapixels; "file to file" also reads and writes a JPEG, with the model loaded. "alone" is the processor time of a
+process that loads the model and restores that file, and "peak" its memory; both hold what this script itself imports.
+Where other programs take the core, only "alone", "peak" and --load can be trusted.
+--profile prints what each kind of operator takes in onnxruntime, and each of the slowest nodes.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
+import resource
+import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from memory import peak
+from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
@@ -27,10 +40,16 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lightwell import Restorer, read, zoo
 from lightwell.engines import cores
-from lightwell.engines.onnx_runtime import load_onnxruntime
+from lightwell.engines.onnx_runtime import OnnxRuntime, load_onnxruntime
+from lightwell.jobs.events import Done
+from lightwell.jobs.plan import Request, plan
+from lightwell.jobs.restoring import Settings, restoring
+from lightwell.jobs.run import run
 from lightwell.models import load_weights
 
 MAIN = {"tiles": "restore", "light-then-detail": "detail"}  # the graph that the tiles go through
+LARGE = 8_000_000  # pixels from which one round has to do
+FLAT = ["816x1224", "1632x2448", "2830x4240", "4000x6000", "5780x8650", "8160x12240"]  # 1 to 100 megapixels
 
 
 def card_of(model: str | None) -> zoo.Card:
@@ -64,36 +83,113 @@ def work_for_each_pixel(card: zoo.Card) -> float:
     return float(counter.get_total_flops()) / 128**2
 
 
+def restorer_of(name: str, model: str | None, threads: int) -> Restorer:
+    """The restorer of an engine's name such as ``openvino-bfloat16``."""
+    device, _, precision = name.partition("-")
+    return Restorer(model, device=device, precision=precision or "auto", threads=threads)  # type: ignore[arg-type]
+
+
+def dark_picture(height: int, width: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 60, (height, width, 3), np.uint8)
+
+
+def alone(name: str, model: str | None, source: Path, threads: int) -> tuple[float, int]:
+    """Processor seconds and peak memory of a process that loads the model and restores one file."""
+    words = [sys.executable, __file__, "--one", name, str(source), "--threads", str(threads)]
+    words += ["--model", model] if model else []
+    seconds, held = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+    return float(seconds), int(held)
+
+
+def one(name: str, model: str | None, source: Path, threads: int) -> None:
+    restorer_of(name, model, threads)(read(source)).write(source.with_name("one.jpg"))
+    print(time.process_time(), peak())
+
+
 def times(card: zoo.Card, model: str | None, names: list[str], sizes: list[str], rounds: int, threads: int) -> None:
     speed, work = rate(threads), work_for_each_pixel(card)
-    table = Table("size", "engine", "seconds", "of the limit", "MP/s", "file to file", "of the limit")
+    columns = "size", "engine", "seconds", "of the limit", "MP/s", "file to file", "of the limit", "alone", "peak, MB"
+    table = Table(*columns)
     table.title = f"{card.name}, {threads} threads, {speed / 1e9:.0f} GFLOP/s, {work / 1e3:.0f} kFLOP a pixel"
-    restorers = {}
-    for name in names:
-        device, _, precision = name.partition("-")
-        restorers[name] = Restorer(model, device=device, precision=precision or "auto", threads=threads)  # type: ignore[arg-type]
+    restorers = {name: restorer_of(name, model, threads) for name in names}
+    speeds = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "dark.jpg"), Path(folder, "restored.jpg")
         for size in sizes:
             height, width = map(int, size.split("x"))
-            dark = np.random.default_rng(0).integers(0, 60, (height, width, 3), np.uint8)
+            dark = dark_picture(height, width)
             Image.fromarray(dark).save(source, quality=90)
             limit = height * width * work / speed
+            large = height * width > LARGE
             inside, whole = defaultdict(list), defaultdict(list)
-            for restorer in restorers.values():
+            for restorer in () if large else restorers.values():
                 restorer(dark)  # engines compile and warm up
-            for _ in range(rounds):
+            for _ in range(1 if large else rounds):
                 for name, restorer in restorers.items():
                     inside[name].append(least(lambda: restorer(dark), 1))  # noqa: B023
                     whole[name].append(least(lambda: restorer(read(source)).write(target), 1))  # noqa: B023
             for name in restorers:
                 a, b = min(inside[name]), min(whole[name])
-                rows = f"{a:.3f}", f"{a / limit:.1f}", f"{height * width / a / 1e6:.2f}", f"{b:.3f}", f"{b / limit:.1f}"
-                table.add_row(size, name, *rows)
-    Console().print(table)
+                cold, held = alone(name, model, source, threads)
+                speeds[name].append(height * width / a / 1e6)
+                rows = f"{a:.3f}", f"{a / limit:.1f}", f"{speeds[name][-1]:.2f}", f"{b:.3f}", f"{b / limit:.1f}"
+                table.add_row(size, name, *rows, f"{cold:.1f}", f"{held / 2**20:.0f}")
+    Console(width=max(100, Console().width)).print(table)
+    for name, measured in speeds.items():
+        print(f"{name}: megapixels a second differ by {max(measured) / min(measured) - 1:.0%} between the sizes")
 
 
-def profile(card: zoo.Card, side: int, threads: int) -> None:
+def folder_of(card: zoo.Card, model: str | None, count: int, rounds: int) -> None:
+    """Prints pictures per second of a folder, with one job and with two of one thread each."""
+    restorer = Restorer(model, device="cpu", threads=1)
+    work = restoring(restorer, Settings())
+    taken = defaultdict(list)
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "in")
+        source.mkdir()
+        for number in range(count):
+            Image.fromarray(dark_picture(400, 600)).save(source / f"{number}.jpg", quality=90)
+        restorer(dark_picture(400, 600))
+        for turn, jobs in itertools.product(range(rounds), (1, 2)):
+            planned = plan([str(source)], Request(str(Path(folder, f"{turn} {jobs}")), into_folder=True))
+            begun = time.perf_counter()
+            events = list(run(planned.jobs(), work, jobs))
+            taken[jobs].append(time.perf_counter() - begun)
+            assert sum(isinstance(event, Done) for event in events) == count
+    one_job, two_jobs = (count / min(taken[jobs]) for jobs in (1, 2))
+    print(
+        f"{card.name}, a folder of {count} pictures of 400x600, {cores()} cores: {one_job:.2f} pictures a second with "
+        f"one job of one thread, {two_jobs:.2f} with two, which is {two_jobs / one_job:.2f} times as many"
+    )
+
+
+def load(card: zoo.Card, rounds: int) -> None:
+    """Prints the processor time to load graphs, worked over by onnxruntime and not, and the command's for its help."""
+    ways: dict[str, Callable[[], object]] = {
+        f"{role}, {'worked over' if optimised else 'as it is'}": partial(
+            OnnxRuntime, graph, "cpu", 1, optimised=optimised
+        )
+        for role, graph in card.graphs.items()
+        for optimised in (True, False)
+    }
+    ways["the model, as Restorer loads it"] = partial(Restorer, device="cpu", threads=1)
+    taken = defaultdict(list)
+    ways["the model, as Restorer loads it"]()
+    for _ in range(rounds):
+        for name, way in ways.items():
+            begun = time.process_time()
+            way()
+            taken[name].append(time.process_time() - begun)
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        words = "import sys; sys.argv = ['lightwell', '--help']; from lightwell.cli.app import main; main()"
+        subprocess.run([sys.executable, "-c", words], stdout=subprocess.DEVNULL, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        taken["lightwell --help"].append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    for name, seconds in taken.items():
+        print(f"{card.name}: {name}: {min(seconds):.3f} s")
+
+
+def profile(card: zoo.Card, side: int, threads: int, slowest: int) -> None:
     ort = load_onnxruntime()
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.enable_profiling = threads, True
@@ -105,9 +201,13 @@ def profile(card: zoo.Card, side: int, threads: int) -> None:
             session.run(None, {session.get_inputs()[0].name: low})
         events = json.loads(Path(session.end_profiling()).read_text())
     nodes: dict[tuple[str, str], list[float]] = defaultdict(list)
+    shapes: dict[tuple[str, str], str] = {}
     for event in events:
         if event.get("cat") == "Node" and event["name"].endswith("kernel_time"):
-            nodes[event["args"]["op_name"], event["name"]].append(event["dur"])
+            node = event["args"]["op_name"], event["name"]
+            nodes[node].append(event["dur"])
+            sizes = [*event["args"]["input_type_shape"], *event["args"]["output_type_shape"]]
+            shapes[node] = " ".join("x".join(map(str, side)) for size in sizes for side in size.values())
     kinds, counts = Counter[str](), Counter[str]()
     for (kind, _), taken in nodes.items():
         kinds[kind] += min(taken)
@@ -116,6 +216,11 @@ def profile(card: zoo.Card, side: int, threads: int) -> None:
     for kind, taken in kinds.most_common(20):
         table.add_row(kind, str(counts[kind]), f"{taken / 1e3:.1f}", f"{taken / kinds.total():.1%}")
     Console().print(table)
+    table = Table("node", "ms", "shapes", title=f"the {slowest} slowest nodes")
+    for (kind, name), taken in sorted(nodes.items(), key=lambda item: min(item[1]), reverse=True)[:slowest]:
+        table.add_row(kind, f"{min(taken) / 1e3:.2f}", shapes[kind, name])
+    if slowest:
+        Console().print(table)
 
 
 def main() -> None:
@@ -125,14 +230,27 @@ def main() -> None:
     parser.add_argument("--engines", nargs="+", default=["cpu", "openvino", "openvino-bfloat16"])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=cores())
+    parser.add_argument("--flat", action="store_true", help="1 to 100 megapixels on the CPU")
+    parser.add_argument("--folder", type=int, metavar="PICTURES")
+    parser.add_argument("--load", action="store_true")
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--side", type=int, default=256)
+    parser.add_argument("--nodes", type=int, default=0, help="how many of the slowest to print")
+    parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.one:
+        one(options.one[0], options.model, Path(options.one[1]), options.threads)
+        return
     card = card_of(options.model)
     if options.profile:
-        profile(card, options.side, options.threads)
+        profile(card, options.side, options.threads, options.nodes)
+    elif options.load:
+        load(card, options.rounds)
+    elif options.folder:
+        folder_of(card, options.model, options.folder, options.rounds)
     else:
-        times(card, options.model, options.engines, options.sizes, options.rounds, options.threads)
+        names, sizes = (["cpu"], FLAT) if options.flat else (options.engines, options.sizes)
+        times(card, options.model, names, sizes, options.rounds, options.threads)
 
 
 if __name__ == "__main__":

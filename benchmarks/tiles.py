@@ -8,10 +8,13 @@ ordinary use, so they are forced into small ones; the guide shrinks with them, a
 from __future__ import annotations
 
 import argparse
+import time
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from lightwell import Restorer, read
 
@@ -38,23 +41,37 @@ def main() -> None:
     parser.add_argument("--low", type=Path, required=True)
     parser.add_argument("--high", type=Path, required=True)
     parser.add_argument("--model")
-    parser.add_argument("--tile", type=int, default=256)
+    parser.add_argument("--tile", type=int, nargs="+", default=[256], help="one side or several, in turn")
+    parser.add_argument("--enlarge", type=int, default=1, help="the pictures by so much, to try tiles of ordinary use")
     parser.add_argument("--limit", type=int, help="only the first so many pictures")
     options = parser.parse_args()
 
-    whole, guided = Restorer(options.model, tile="off"), Restorer(options.model, tile=options.tile)
-    rows = []
-    for path in sorted(options.low.iterdir())[: options.limit]:
-        low = read(path).pixels
-        target = read(next(options.high.glob(f"{path.stem}.*"))).pixels
-        full, tiled, plain = whole(low), guided(low), plain_tiles(whole, low, options.tile)
-        truths = psnr(full, target), psnr(tiled, target), psnr(plain, target)
-        rows.append((psnr(tiled, full), psnr(plain, full), *truths))
-        print(f"{path.stem:>6}  guided {rows[-1][0]:.2f} dB, plain {rows[-1][1]:.2f} dB to the whole", flush=True)
-    agree, plain_agree, full_psnr, tiled_psnr, plain_psnr = np.mean(rows, axis=0)
-    print(f"{whole.model}, tiles of {options.tile}, {len(rows)} pictures of {options.low}, strict:")
-    print(f"  agreement with the full frame: guided {agree:.2f} dB, plain {plain_agree:.2f} dB")
-    print(f"  to the truth: full frame {full_psnr:.2f} dB, guided {tiled_psnr:.2f} dB, plain {plain_psnr:.2f} dB")
+    def load(path: Path) -> Array:
+        picture = Image.fromarray(read(path).pixels)
+        return np.asarray(picture.resize((picture.width * options.enlarge, picture.height * options.enlarge)))
+
+    whole = Restorer(options.model, tile="off", device="cpu")
+    guided = {tile: Restorer(options.model, tile=tile, device="cpu") for tile in options.tile}
+    rows = defaultdict(list)
+    paths = sorted(options.low.iterdir())[: options.limit]
+    for path in paths:
+        low, target = load(path), load(next(options.high.glob(f"{path.stem}.*")))
+        full = whole(low)
+        for tile, restorer in guided.items():
+            begun = time.process_time()
+            tiled = restorer(low)
+            seconds = time.process_time() - begun
+            plain = plain_tiles(whole, low, tile)
+            truths = psnr(full, target), psnr(tiled, target), psnr(plain, target)
+            rows[tile].append((psnr(tiled, full), psnr(plain, full), *truths, seconds))
+            agree, alone = rows[tile][-1][:2]
+            print(f"{path.stem:>6}, {tile}  guided {agree:.2f} dB, plain {alone:.2f} dB to the whole", flush=True)
+    for tile, measured in rows.items():
+        agree, plain_agree, full_psnr, tiled_psnr, plain_psnr, seconds = np.mean(measured, axis=0)
+        print(f"{whole.model}, tiles of {tile}, {len(paths)} pictures of {options.low}, strict:")
+        print(f"  agreement with the full frame: guided {agree:.2f} dB, plain {plain_agree:.2f} dB")
+        print(f"  to the truth: full frame {full_psnr:.2f} dB, guided {tiled_psnr:.2f} dB, plain {plain_psnr:.2f} dB")
+        print(f"  processor time of the guided: {seconds:.2f} s a picture")
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ import pytest
 
 from graphs import save
 from lightwell import Restorer, engines
-from lightwell.engines.base import agreement
 from lightwell.engines.openvino import OpenVino
+from lightwell.engines.reference import agreement
 from lightwell.errors import DeviceError, WeightsError
 
 
@@ -65,10 +65,12 @@ def test_without_the_package_openvino_and_bfloat16_say_what_to_install_and_auto_
 
 def test_a_precision_or_device_that_has_none_is_refused(tmp_path: Path) -> None:
     graph = save(tmp_path / "gamma.onnx", "gamma")
-    with pytest.raises(ValueError, match="precision is one of auto, float32, bfloat16"):
-        engines.start(graph, precision="float16")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="precision is one of auto, float32, bfloat16, float16"):
+        engines.start(graph, precision="float64")  # type: ignore[arg-type]
     with pytest.raises(DeviceError, match="cpu has no bfloat16"):
         engines.start(graph, "cpu", precision="bfloat16")
+    with pytest.raises(DeviceError, match="has no float16 here: choose the device torch"):
+        engines.start(graph, precision="float16")
 
 
 def test_bfloat16_agrees_or_is_refused(folder: Path) -> None:

@@ -31,7 +31,6 @@ _REMEDIES = {
     "max_memory": "raise --max-memory or, with several, lower --jobs",
     "max_pixels": "raise --max-pixels if you trust the file",
     "memory": "lower --max-memory or --jobs",
-    "more_memory": "raise --max-memory if there is as much, or lower --jobs",
     "name": "choose a shorter one with -o",
     "other-output": "choose another -o, or leave one of them out",
     "output": "choose another -o",

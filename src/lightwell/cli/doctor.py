@@ -63,9 +63,8 @@ def doctor(
 def _check_devices(model: str | None) -> bool:
     import numpy as np
 
-    from lightwell.engines.base import cores
+    from lightwell.engines import cores, openvino, torch
     from lightwell.engines.onnx_runtime import providers
-    from lightwell.engines.openvino import installed
     from lightwell.errors import LightwellError
     from lightwell.restoring.restorer import Restorer
 
@@ -77,12 +76,15 @@ def _check_devices(model: str | None) -> bool:
         return False
     typer.echo(f"lightwell restore will run {reference.model} on {chosen} (CPU: {cores()} cores)")
 
-    dark = np.random.default_rng(0).random((96, 128, 3), np.float32) * np.float32(0.2)
+    # As large as a tile, so that the seconds say which device is the quickest.
+    dark = np.random.default_rng(0).random((256, 256, 3), np.float32) * np.float32(0.2)
     expected = reference(dark)
     healthy = True
     ways = [(device, "float32") for device in providers()]
-    if installed():
+    if openvino.installed():
         ways = [way for way in ways if way[0] != "openvino"] + [("openvino", "float32"), ("openvino", "bfloat16")]
+    if torch.installed():
+        ways += [("torch", "float32")]
     for device, precision in ways:
         name = device if precision == "float32" else f"{device}, {precision}"
         try:

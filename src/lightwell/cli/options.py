@@ -46,6 +46,7 @@ class DeviceName(StrEnum):
     cuda = "cuda"
     openvino = "openvino"
     coreml = "coreml"
+    torch = "torch"
 
 
 # What `lightwell.restoring.controls.Controls` holds, with its bounds.

@@ -36,6 +36,7 @@ class _Precision(StrEnum):
     auto = "auto"
     float32 = "float32"
     bfloat16 = "bfloat16"
+    float16 = "float16"
 
 
 def restore(
@@ -74,7 +75,10 @@ def restore(
     device: Device = DeviceName.auto,
     precision: Annotated[
         _Precision,
-        typer.Option(case_sensitive=False, help="bfloat16: half the time, on a CPU that has it, with OpenVINO."),
+        typer.Option(
+            case_sensitive=False,
+            help="bfloat16: less time, on a CPU that has it, with OpenVINO; float16: on a GPU, with torch.",
+        ),
     ] = _Precision.auto,
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads for each picture. Default: the cores, shared by the jobs.")

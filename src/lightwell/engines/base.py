@@ -12,13 +12,15 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DEVICES", "PRECISIONS", "Array", "Device", "Engine", "Precision", "agreement", "cores"]
+from lightwell.errors import WeightsError
+
+__all__ = ["DEVICES", "PRECISIONS", "Array", "Device", "Engine", "Precision", "cores", "refuse_no_numbers"]
 
 Array = NDArray[np.float32]
-Device = Literal["auto", "cpu", "cuda", "openvino", "coreml"]
-Precision = Literal["auto", "float32", "bfloat16"]
-PRECISIONS: tuple[Precision, ...] = ("auto", "float32", "bfloat16")
-DEVICES: tuple[Device, ...] = ("auto", "cpu", "cuda", "openvino", "coreml")
+Device = Literal["auto", "cpu", "cuda", "openvino", "coreml", "torch"]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+PRECISIONS: tuple[Precision, ...] = ("auto", "float32", "bfloat16", "float16")
+DEVICES: tuple[Device, ...] = ("auto", "cpu", "cuda", "openvino", "coreml", "torch")
 
 
 class Engine(Protocol):
@@ -54,16 +56,15 @@ class Engine(Protocol):
         """
 
 
-def agreement(expected: Mapping[str, Array], found: Mapping[str, Array]) -> tuple[float, float]:
-    """How far two engines' pictures agree: in dB between values cut off to [0, 1], and the largest gap in 8-bit levels.
+def refuse_no_numbers(graph: Path, device: str, found: Mapping[str, Array]) -> None:
+    """Says so where an engine gave NaN or infinite values.
 
-    Args:
-        expected: what a graph gives in the engine that is trusted.
-        found: what it gives in the other, for the same arrays.
+    Raises:
+        WeightsError: when it did.
     """
-    gaps = [np.clip(found[name], 0, 1) - np.clip(expected[name], 0, 1) for name in expected]
-    error = max(float(np.mean(np.square(gap))) for gap in gaps)
-    return -10 * math.log10(max(error, 1e-12)), 255 * max(float(np.abs(gap).max()) for gap in gaps)
+    for name, value in found.items():
+        if not np.isfinite(value).all():
+            raise WeightsError(f"{graph} gave values that are no numbers ({name}) on {device}; try the device cpu")
 
 
 def cores() -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lightwell.engines.base import DEVICES, Array, Device, cores
+from lightwell.engines.base import DEVICES, Array, Device, cores, refuse_no_numbers
 from lightwell.errors import DeviceError, WeightsError
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class OnnxRuntime:
         graph: an ONNX file, its parameters in it or in files beside it.
         device: where to run; ``auto`` takes the first that works of CUDA, OpenVINO, CPU.
         threads: of the CPU for one call; by default one for each core that this process may use.
+        optimised: whether onnxruntime works the graph over when it loads it.
 
     Raises:
         ValueError: there is no such device, or fewer than one thread.
@@ -60,7 +61,9 @@ class OnnxRuntime:
         DeviceError: the device asked for cannot run here.
     """
 
-    def __init__(self, graph: Path, device: Device = "auto", threads: int | None = None) -> None:
+    def __init__(
+        self, graph: Path, device: Device = "auto", threads: int | None = None, *, optimised: bool = True
+    ) -> None:
         if device not in DEVICES:
             raise ValueError(f"device is one of {', '.join(DEVICES)}, not {device!r}")
         if threads is not None and threads < 1:
@@ -80,7 +83,7 @@ class OnnxRuntime:
             )
         for name in wanted:
             try:
-                session = _start(graph, name, threads)
+                session = _start(graph, name, threads, optimised)
             except WeightsError:
                 if name != wanted[-1]:  # one that fails is no reason to fail where another may work
                     continue
@@ -119,15 +122,12 @@ class OnnxRuntime:
             values = self._session.run(list(names), dict(feeds))
         except Exception as error:  # onnxruntime's own exceptions have no common base that it exports
             raise WeightsError(f"{self.graph} does not run on {self._device}: {_first_line(error)}") from error
-        for name, value in zip(names, values, strict=True):
-            if not np.isfinite(value).all():
-                raise WeightsError(
-                    f"{self.graph} gave values that are no numbers ({name}) on {self._device}; try the device cpu"
-                )
-        return {name: np.asarray(value, np.float32) for name, value in zip(names, values, strict=True)}
+        found = {name: np.asarray(value, np.float32) for name, value in zip(names, values, strict=True)}
+        refuse_no_numbers(self.graph, self._device, found)
+        return found
 
 
-def _start(graph: Path, device: str, threads: int | None) -> onnxruntime.InferenceSession:
+def _start(graph: Path, device: str, threads: int | None, optimised: bool) -> onnxruntime.InferenceSession:
     ort = load_onnxruntime()
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or cores()
@@ -136,6 +136,8 @@ def _start(graph: Path, device: str, threads: int | None) -> onnxruntime.Inferen
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # A plan kept for each shape doubles the peak, and pictures have many shapes.
     options.enable_mem_pattern = False
+    if not optimised:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4  # what matters comes back as an exception or a missing provider
     chosen = [_PROVIDERS[device]] if device == "cpu" else [_PROVIDERS[device], _PROVIDERS["cpu"]]
     try:

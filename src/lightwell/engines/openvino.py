@@ -11,16 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from lightwell.engines.base import Array, Precision, agreement, cores
-from lightwell.engines.onnx_runtime import OnnxRuntime
+from lightwell.engines.base import Array, Precision, cores, refuse_no_numbers
+from lightwell.engines.reference import Reference
 from lightwell.errors import DeviceError, WeightsError
 
 __all__ = ["OpenVino", "installed"]
 
 # Compiling takes seconds and memory: further shapes go through a graph whose sides are left open, a fifth slower.
 _MOST_SHAPES = 4
-_LEAST_DECIBELS = 45.0
-_MOST_LEVELS = 4.0
 
 
 def installed() -> bool:
@@ -31,7 +29,8 @@ def installed() -> bool:
 class OpenVino:
     """An :class:`~lightwell.engines.base.Engine` on the CPU.
 
-    The first call is also made in onnxruntime, in float32, and the two must agree to 45 dB and 4 levels of 255.
+    A graph's first call in a process is also made in onnxruntime, in float32, and the two must agree to 45 dB and
+    4 levels of 255.
 
     Args:
         graph: an ONNX file, its parameters in it or in files beside it.
@@ -45,8 +44,7 @@ class OpenVino:
     """
 
     def __init__(self, graph: Path, threads: int | None = None, precision: Precision = "auto") -> None:
-        # Says what is wrong with a file, keeps it from reading outside its folder, and is what results must agree to.
-        self._trusted = OnnxRuntime(graph, "cpu", threads)
+        self._trusted = Reference(graph, threads)
         try:
             import openvino
         except ImportError as error:
@@ -68,7 +66,6 @@ class OpenVino:
         }
         self._compiled: dict[tuple[tuple[int, ...], ...] | None, Any] = {}
         self._compiling = threading.Lock()
-        self._agrees: tuple[float, float] | None = None
 
     @property
     def device(self) -> str:
@@ -95,12 +92,8 @@ class OpenVino:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
             raise WeightsError(f"{self.graph} does not run on OpenVINO: {reason}; try the device cpu") from error
         found = {name: np.array(request.get_tensor(name).data, np.float32) for name in self.outputs}
-        for name, value in found.items():
-            if not np.isfinite(value).all():
-                raise WeightsError(
-                    f"{self.graph} gave values that are no numbers ({name}) on {self.device}; try the device cpu"
-                )
-        self._check(arrays, found)
+        refuse_no_numbers(self.graph, self.device, found)
+        self._trusted.compare(self.device, arrays, found, "the precision float32" if self._half else "the device cpu")
         return found
 
     def _for_shapes(self, arrays: Mapping[str, Array]) -> Any:
@@ -114,14 +107,3 @@ class OpenVino:
                     model.reshape({name: list(array.shape) for name, array in arrays.items()})
                 self._compiled[place] = self._core.compile_model(model, "CPU", self._settings)
             return self._compiled[place]
-
-    def _check(self, arrays: Mapping[str, Array], found: Mapping[str, Array]) -> None:
-        if self._agrees is None:
-            self._agrees = agreement(self._trusted(arrays), found)
-        decibels, levels = self._agrees
-        if decibels < _LEAST_DECIBELS or levels > _MOST_LEVELS:
-            way_out = "the precision float32" if self._half else "the device cpu"
-            raise DeviceError(
-                f"{self.device} differs from onnxruntime by {levels:.0f} levels of 255 ({decibels:.0f} dB) "
-                f"with {self.graph.name}: choose {way_out}"
-            )

@@ -62,9 +62,10 @@ class Restorer:
     Args:
         model: a shipped model's name, an ONNX file, or the JSON card of a model whose files lie beside it; by default
             the shipped default.
-        device: ``auto``, ``cpu``, ``cuda``, ``openvino`` or ``coreml``.
+        device: ``auto``, ``cpu``, ``cuda``, ``openvino``, ``coreml`` or ``torch``.
         threads: of the CPU for one picture; by default all.
-        precision: ``auto``, ``float32``, or ``bfloat16`` for half the time on a CPU that has it, with OpenVINO.
+        precision: ``auto``, ``float32``; ``bfloat16`` for less time on a CPU that has it, with OpenVINO; or
+            ``float16`` on a GPU, with torch.
         tile: side in pixels of the tiles that larger pictures are cut into; ``auto`` chooses it by ``max_memory``,
             ``off`` restores every picture whole.
         max_memory: what one picture may take with everything around it, in bytes or as ``2G``; one that would take
@@ -348,13 +349,10 @@ def _load(
     else:
         card = zoo.read_card(Path(model)) if zoo.is_file_name(model) else zoo.find(os.fspath(model))
     card.refuse_damaged()
-    running = {}
-    for role, path in card.graphs.items():
-        # A thumbnail takes no time, in float32 too, and has a shape of its own in every picture.
-        small = role == "light" and (device == "openvino" or precision == "bfloat16")
-        running[role] = (
-            engines.start(path, "cpu", threads) if small else engines.start(path, device, threads, precision)
-        )
+    running = {
+        role: engines.start_brief(path, threads) if role == "light" else engines.start(path, device, threads, precision)
+        for role, path in card.graphs.items()
+    }
     return card.name, card.spec, running
 
 

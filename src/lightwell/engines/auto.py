@@ -1,0 +1,52 @@
+"""The engine that is taken when none is asked for, where something quicker than the CPU is there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lightwell.engines.base import Array, Engine
+from lightwell.engines.reference import Reference
+from lightwell.errors import LightwellError
+
+__all__ = ["Auto"]
+
+
+class Auto:
+    """An :class:`~lightwell.engines.base.Engine` that computes as a quick one does, or else on the CPU.
+
+    A part of a graph's first picture in a process goes through both. Where they differ by more than
+    :meth:`Reference.compare` grants, or the quick one fails then or later, the CPU computes from there on.
+
+    Args:
+        quick: of the graph.
+        reference: the graph on the CPU.
+    """
+
+    def __init__(self, quick: Engine, reference: Reference) -> None:
+        self._quick, self._reference = quick, reference
+        self._engine: Engine = quick
+
+    @property
+    def device(self) -> str:
+        return self._engine.device
+
+    @property
+    def inputs(self) -> Mapping[str, tuple[int | None, ...]]:
+        return self._reference.inputs
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return self._reference.outputs
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        return self._reference.metadata
+
+    def __call__(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        if self._engine is self._quick:
+            try:
+                self._reference.check(self._quick.device, self._quick, feeds, "the device cpu")
+                return self._quick(feeds)
+            except LightwellError:  # what is wrong with the picture, the CPU will say
+                self._engine = self._reference
+        return self._engine(feeds)

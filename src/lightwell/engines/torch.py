@@ -1,0 +1,109 @@
+"""Networks in torch, from the weights beside their graphs: for GPUs, and for whoever has torch but no other engine.
+
+The only part of the runtime that imports torch and `lightwell.models`, and it does so when the device ``torch`` is
+asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+
+from lightwell.engines.base import Array, Precision, cores, refuse_no_numbers
+from lightwell.engines.reference import Reference
+from lightwell.errors import DeviceError, WeightsError
+
+__all__ = ["Torch", "installed"]
+
+
+def installed() -> bool:
+    """Whether the package is there."""
+    return find_spec("torch") is not None
+
+
+class Torch:
+    """An :class:`~lightwell.engines.base.Engine` on a GPU with CUDA, or on the CPU where there is none.
+
+    The network that NAME.safetensors beside NAME.onnx tells runs eagerly, channels last, with nothing compiled. A part
+    of a graph's first picture in a process also goes through onnxruntime, in float32, and the two must agree to 45 dB
+    and 4 levels of 255.
+
+    Args:
+        graph: an ONNX file, with the weights that it was made from beside it.
+        threads: of the CPU for one call; by default one for each core that this process may use.
+        precision: ``bfloat16`` and ``float16`` compute in it what torch does quicker so; spectra stay in float32.
+            Otherwise everything is float32, which on a GPU is TF32 in convolutions, as torch's default is.
+
+    Raises:
+        ValueError: fewer than one thread.
+        WeightsError: a file is missing, damaged, or neither a graph nor the weights of a network of ours.
+        DeviceError: torch is not installed, or float16 is asked for without a GPU.
+    """
+
+    def __init__(self, graph: Path, threads: int | None = None, precision: Precision = "auto") -> None:
+        self._trusted = Reference(graph, threads)
+        weights = graph.with_suffix(".safetensors")
+        try:
+            import torch
+
+            from lightwell.models.registry import load_weights
+        except ImportError as error:
+            raise DeviceError(
+                "torch is not installed: pip install 'lightwell[train]', or choose the device cpu"
+            ) from error
+        if not weights.is_file():
+            raise WeightsError(
+                f"torch runs a model from its weights, and there are none at {weights}: choose the device cpu"
+            )
+        self.graph, self._threads = graph, threads or cores()
+        self._place = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._half = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(precision)
+        if self._half is torch.float16 and self._place.type == "cpu":
+            raise DeviceError("torch computes in float16 on a GPU only: choose the precision bfloat16 or float32")
+        self._precision = precision if self._half else "float32"
+        net = load_weights(weights).eval().requires_grad_(False)
+        self._net = net.to(self._place).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @property
+    def device(self) -> str:
+        return f"torch on {self._place.type}" + (f", {self._precision}" if self._half else "")
+
+    @property
+    def inputs(self) -> Mapping[str, tuple[int | None, ...]]:
+        return self._trusted.inputs
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return self._trusted.outputs
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        return MappingProxyType(self._trusted.metadata)
+
+    def __call__(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        way_out = "the precision float32" if self._half else "the device cpu"
+        self._trusted.check(self.device, self._run, feeds, way_out)
+        return self._run(feeds)
+
+    def _run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        import torch
+
+        (name,), (output,) = self.inputs, self.outputs
+        low = torch.from_numpy(np.ascontiguousarray(feeds[name], np.float32))
+        before = torch.get_num_threads()
+        torch.set_num_threads(self._threads)
+        try:
+            with torch.inference_mode(), torch.autocast(self._place.type, self._half, enabled=self._half is not None):
+                restored = self._net(low.to(self._place, memory_format=torch.channels_last))
+                found = {output: restored.float().contiguous().cpu().numpy()}
+        except RuntimeError as error:  # among them too little memory on the GPU
+            reason = str(error).strip().splitlines()[0]
+            raise WeightsError(f"{self.graph} does not run on {self.device}: {reason}; try the device cpu") from error
+        finally:
+            torch.set_num_threads(before)
+        refuse_no_numbers(self.graph, self.device, found)
+        return found
