@@ -15,7 +15,8 @@ __all__ = ["export_web"]
 def export_web(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to write.")],
     model: Annotated[
-        str | None, typer.Option("--model", "-m", metavar="NAME|CARD", help="A model of two stages. Default: the default.")
+        str | None,
+        typer.Option("--model", "-m", metavar="NAME|CARD", help="A model of two stages."),
     ] = None,
     runtime: Annotated[
         Path | None,

@@ -171,7 +171,7 @@ def _index(page: bytes) -> bytes:
 
 
 def _described(card: zoo.Card, webgpu: bool) -> bytes:
-    shipped = {path.name for path in card.files}
+    weights = {role: [path.name] if path in card.files else [] for role, path in card.weights.items()}
     content = {
         "name": card.name,
         "summary": card.summary,
@@ -179,10 +179,7 @@ def _described(card: zoo.Card, webgpu: bool) -> bytes:
         "thumbnail": card.spec.thumbnail,
         "pixels": _MOST_PIXELS,
         "webgpu": webgpu,
-        "graphs": {
-            role: {"graph": path.name, "weights": [card.weights[role].name] if card.weights[role].name in shipped else []}
-            for role, path in card.graphs.items()
-        },
+        "graphs": {role: {"graph": path.name, "weights": weights[role]} for role, path in card.graphs.items()},
     }
     return json.dumps(content, indent=1).encode()
 

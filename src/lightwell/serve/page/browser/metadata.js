@@ -14,9 +14,8 @@ const SEGMENT = 65533;
 const PNG = '\x89PNG\r\n\x1a\n';
 const PNG_XMP = 'XML:com.adobe.xmp\0';
 
-const latin = (bytes) => new TextDecoder('latin1').decode(bytes);
 const bytesOf = (words) => Uint8Array.from(words, (letter) => letter.charCodeAt(0));
-const starts = (bytes, words, at = 0) => latin(bytes.subarray(at, at + words.length)) === words;
+const starts = (bytes, words, at = 0) => [...words].every((letter, k) => bytes[at + k] === letter.charCodeAt(0));
 const utf8 = (bytes) => new TextDecoder().decode(bytes);
 const viewOf = (bytes) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
@@ -199,7 +198,7 @@ function chunks(bytes) {
     if (at + 12 > bytes.length) throw cut();
     const end = at + 12 + view.getUint32(at);
     if (end > bytes.length) throw cut();
-    parts.push({ name: latin(bytes.subarray(at + 4, at + 8)), data: bytes.subarray(at + 8, end - 4), whole: bytes.subarray(at, end) });
+    parts.push({ name: String.fromCharCode(...bytes.subarray(at + 4, at + 8)), data: bytes.subarray(at + 8, end - 4), whole: bytes.subarray(at, end) });
     at = end;
   }
   return parts;
