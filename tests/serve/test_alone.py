@@ -177,7 +177,7 @@ def test_jpeg_keeps_what_it_says_of_its_picture(page: Page, card: Path, tmp_path
         assert told[0x0131].startswith("lightwell")
         inner = told.get_ifd(0x8769)
         assert (inner[0xA002], inner[0xA003]) == upright
-        assert inner[0x829A] == pytest.approx(1 / 30)
+        assert inner[0x829A] == (1, 30)
         assert told.get_ifd(0x8825)[2] == (48.0, 8.0, 0.0)
         assert image.info["icc_profile"] == profile
         assert image.info["xmp"] == xmp.replace(b'"6"', b'"1"').replace(b'hdrgm:Version="1.0"', b"")
@@ -231,9 +231,8 @@ def test_gray_and_transparent_pictures(page: Page, card: Path, tmp_path: Path) -
     page.set_input_files("#files", tmp_path / "gray.png")
     done(page)
     close(pixels(saved(page, "#save", tmp_path)), by_command(tmp_path / "gray.png", card))
-    page.get_by_role("button", name="Remove gray.png").click()
     page.set_input_files("#files", tmp_path / "clear.png")
-    done(page)
+    expect(page.locator("#save")).to_have_attribute("download", "clear_restored.png", timeout=PATIENCE)
     with Image.open(saved(page, "#save", tmp_path)) as image:
         alpha = np.asarray(image.getchannel("A"))
         found = np.asarray(image.convert("RGB"))

@@ -193,7 +193,7 @@ async function light(photo) {
       show();
     }
   } catch (error) {
-    if (!mine.signal.aborted) console.warn(error);  // the result will tell what is wrong
+    if (!mine.signal.aborted && !(error instanceof Trouble)) console.warn(error);  // the result will tell what is wrong
   } finally {
     if (photo.preview === mine) photo.preview = null;
   }
