@@ -1,9 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from browsing import PATIENCE, SCREENS
 from serving import Serve, browser, two_stages
 from starlette.testclient import TestClient
 
@@ -41,3 +43,50 @@ def serve(models: Models) -> Iterator[Serve]:
 def client(serve: Serve) -> Iterator[TestClient]:
     with browser(serve()) as client:
         yield client
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[object]:
+    sync_api = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium (apt-get install chromium)")
+    SCREENS.mkdir(parents=True, exist_ok=True)
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, "--disable-sync"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium: object) -> Iterator[Callable[..., object]]:
+    """Opens pages; what a page complains about, or asks of another address than its own, fails the test."""
+    complaints: list[str] = []
+    contexts = []
+
+    def open_page(address: str, *, expected: str = "never", **options: object) -> object:
+        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 820}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on(
+            "console",
+            lambda line: (
+                complaints.append(line.text)
+                if line.type in ("error", "warning") and expected not in line.text
+                else None
+            ),
+        )
+        own = ("/".join(address.split("/")[:3]), "blob:")
+        context.on("request", lambda request: None if request.url.startswith(own) else complaints.append(request.url))
+        page.goto(address)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not complaints

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import base64
-import io
-import shutil
 import socket
-import subprocess
-import sys
 import threading
-import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import uvicorn
+from browsing import PATIENCE, brightness_of_stage, by_command, done, photo, pixels, saved, shot, until
 from PIL import Image
-from serving import Serve, blocked, blocking, dark
+from serving import Serve, blocked, blocking
 
 from graphs import save
 from lightwell.serve.app import Service
@@ -30,23 +26,8 @@ Page = sync_api.Page
 expect = sync_api.expect
 
 pytestmark = pytest.mark.web
-SCREENS = Path(__file__).resolve().parents[2] / "build" / "screens"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-PATIENCE = 60_000
 
 Open = Callable[..., Page]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[object]:
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium (apt-get install chromium)")
-    SCREENS.mkdir(parents=True, exist_ok=True)
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, "--disable-sync"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -69,77 +50,13 @@ def listening() -> Iterator[Callable[[Service], str]]:
 
 
 @pytest.fixture
-def tab(chromium: object, listening: Callable[[Service], str], serve: Serve) -> Iterator[Open]:
-    """Opens pages; whatever a page complains about fails the test."""
-    complaints: list[str] = []
-    contexts = []
+def tab(visit: Open, listening: Callable[[Service], str], serve: Serve) -> Open:
+    """Opens pages, by default each on a service of its own."""
 
-    def open_tab(service: Service | None = None, *, at: str = "", expected: str = "never", **options: object) -> Page:
-        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 820}, **options})
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on(
-            "console",
-            lambda line: (
-                complaints.append(line.text)
-                if line.type in ("error", "warning") and expected not in line.text
-                else None
-            ),
-        )
-        page.goto(at or listening(service or serve()))
-        return page
+    def open_tab(service: Service | None = None, *, at: str = "", **options: object) -> Page:
+        return visit(at or listening(service or serve()), **options)
 
-    yield open_tab
-    for context in contexts:
-        context.close()
-    assert not complaints
-
-
-def photo(folder: Path, name: str, shift: int = 0, size: tuple[int, int] = (300, 200), **options: object) -> Path:
-    path = folder / name
-    image = Image.fromarray(np.roll(np.asarray(dark()), shift, axis=1)).resize(size)
-    image.save(path, **options)
-    return path
-
-
-def shot(page: Page, name: str) -> None:
-    page.screenshot(path=SCREENS / f"{name}.png")
-
-
-def done(page: Page) -> None:
-    expect(page.locator("#save")).to_have_attribute("aria-disabled", "false", timeout=PATIENCE)
-
-
-def saved(page: Page, button: str, folder: Path) -> Path:
-    with page.expect_download() as download:
-        page.locator(button).click()
-    path = folder / download.value.suggested_filename
-    download.value.save_as(path)
-    return path
-
-
-def by_command(path: Path, card: Path, *words: str) -> np.ndarray:
-    """What the command line makes of a file."""
-    folder = path.parent / "command"
-    code = "from lightwell.cli.app import main; main()"
-    command = [sys.executable, "-c", code, "restore", str(path), "-m", str(card), "-o", str(folder / "out.png"), *words]
-    subprocess.run([*command, "--overwrite", "-q"], check=True)
-    return pixels(folder / "out.png")
-
-
-def pixels(source: Path | bytes) -> np.ndarray:
-    with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-        return np.asarray(image.convert("RGB"))
-
-
-def brightness_of_stage(page: Page) -> tuple[float, float]:
-    """Mean levels of the left and the right third of what the stage shows, without labels and handle."""
-    image = np.asarray(Image.open(io.BytesIO(page.locator("#stage").screenshot())).convert("L"), np.float32)
-    height, width = image.shape
-    rows = image[int(height * 0.7) : int(height * 0.9)]
-    return float(rows[:, width // 4 : width // 3].mean()), float(rows[:, 2 * width // 3 : 3 * width // 4].mean())
+    return open_tab
 
 
 def test_a_photo_dropped_is_restored_and_downloaded(tab: Open, card: Path, tmp_path: Path) -> None:
@@ -200,14 +117,6 @@ def test_a_photo_shows_as_it_is_then_lit_then_restored(tab: Open, serve: Serve, 
     release_photo.set()
     expect(page.locator("#kind")).to_have_text("Restored", timeout=PATIENCE)
     done(page)
-
-
-def until(true: Callable[[], bool]) -> None:
-    for _ in range(400):
-        if true():
-            return
-        time.sleep(0.05)
-    raise AssertionError("it did not become true")
 
 
 def test_before_and_after_by_keyboard_and_mouse(tab: Open, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from lightwell.cli import (
     doctor,
     evaluate,
     export,
+    export_web,
     importing,
     models,
     restore,
@@ -67,6 +68,7 @@ _add("runs", runs.runs, "List what was trained, and compare.")
 _add("evaluate", evaluate.evaluate, "Measure restored pictures and write a report.")
 _add("detect-eval", detect_eval.detect_eval, "Run an object detector before and after restoring.")
 _add("export", export.export, "Write a model as an ONNX file.")
+_add("export-web", export_web.export_web, "Write the page as files that need no service.")
 _add("import", importing.import_checkpoint, "Bring a public checkpoint into our form.")
 
 # The extra that brings a module which the plain installation lacks.

@@ -36,9 +36,10 @@ __all__ = ["Service"]
 
 _PAGE = Path(__file__).parent / "page"
 _MEDIA = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+_NAMES = ("app.js", "service.js", "trouble.js", "viewer.js", "zip.js", "style.css", "icon.svg")
 _FILES = {
     "/": "index.html",
-    **{f"/{name}": name for name in ("app.js", "service.js", "viewer.js", "zip.js", "style.css", "icon.svg")},
+    **{f"/{name}": name for name in _NAMES},
 }
 _SLICE = 256 << 10
 # FastAPI would send traces to wherever the environment's OTEL_... variables say; nothing leaves this machine.

@@ -1,12 +1,17 @@
-import { endJobs, offer, pause, restore, runJob, setToken, Trouble } from './service.js';
+import { pause, Trouble } from './trouble.js';
 import { Viewer } from './viewer.js';
 import { zip } from './zip.js';
 
-const AT_ONCE = 2;  // photos that are at the service at a time
+// What restores: the service that the page came from (service.js), or the browser alone (browser.js).
+const { backend } = document.documentElement.dataset;
+const { endJobs, offer, promise, refuse, restore, runJob, setDevice, setToken } = await import(`./${backend}.js`);
+
+const AT_ONCE = 2;  // photos that are given to it at a time
 const SMALL = 1280;  // longest side of the copy that previews are made from
 const PLAIN = { strength: 1, brightness: 0, warmth: 0, denoise: 1 };
 const ENDINGS = { 'image/jpeg': 'jpg', 'image/png': 'png', 'image/webp': 'webp', 'image/avif': 'avif',
   'image/tiff': 'tif', 'image/bmp': 'bmp' };
+const FORMATS = { jpeg: 'JPEG', png: 'PNG', webp: 'WebP', avif: 'AVIF' };
 const STATES = { waiting: 'waiting', running: 'restoring', done: 'restored', failed: 'failed', cancelled: 'cancelled' };
 
 const $ = (id) => document.getElementById(id);
@@ -14,7 +19,6 @@ const viewer = new Viewer($('stage'));
 const photos = [];
 let current = null;
 let models = [];
-let limits = { bytes: Infinity };
 let number = 0;
 
 // Photos
@@ -27,7 +31,7 @@ class Photo {
     this.settings = { ...PLAIN, ...(current?.settings ?? {}) };
     this.state = 'waiting';
     this.progress = 0;
-    this.queued = false;  // whether the service has not begun with it
+    this.queued = false;  // whether nothing has begun with it
     this.before = null;  // address of what it was
     this.small = null;  // a reduced copy, for previews
     this.lit = null;  // address of the preview
@@ -44,7 +48,7 @@ class Photo {
     return models.find((model) => model.name === this.settings.model) ?? models[0];
   }
 
-  /** What is asked of the service; a model of one stage knows nothing of denoise. */
+  /** What is asked for; a model of one stage knows nothing of denoise. */
   get asked() {
     const { denoise, ...rest } = this.settings;
     const settings = this.model?.stages ? { ...rest, denoise } : rest;
@@ -103,15 +107,13 @@ async function loaded(address) {
 
 /** The photo as it is, and a small copy of it for previews. */
 async function open(photo) {
-  if (photo.file.size > limits.bytes) {
-    throw new Trouble(`The file is larger than the ${Math.floor(limits.bytes / 2 ** 20)} MB that this service takes.`);
-  }
+  await refuse(photo.file);
   let image;
   let address = URL.createObjectURL(photo.file);
   try {
     image = await loaded(address);
   } catch {
-    // What this browser cannot show, the service reads.
+    // What this browser cannot show, a service may read.
     URL.revokeObjectURL(address);
     photo.shown = false;
     const { model } = photo.settings;
@@ -191,7 +193,7 @@ async function light(photo) {
       show();
     }
   } catch (error) {
-    if (!mine.signal.aborted) console.warn(error);  // the result will tell what is wrong
+    if (!mine.signal.aborted && !(error instanceof Trouble)) console.warn(error);  // the result will tell what is wrong
   } finally {
     if (photo.preview === mine) photo.preview = null;
   }
@@ -491,6 +493,20 @@ $('format').addEventListener('change', () => {
   change(current);
 });
 
+$('device').addEventListener('change', async () => {
+  const [select, says] = [$('device'), $('device-says')];
+  select.disabled = true;
+  says.textContent = 'Trying it';
+  try {
+    await setDevice(select.value);
+    says.textContent = select.value === 'gpu' ? 'It computes the same; photos from now on go there.' : '';
+  } catch (error) {
+    select.value = 'cpu';
+    says.textContent = `${error.message} The processor goes on.`;
+  }
+  select.disabled = false;
+});
+
 $('reset').addEventListener('click', () => {
   if (!current) return;
   current.settings = { ...current.settings, ...PLAIN };
@@ -621,12 +637,11 @@ $('key').addEventListener('submit', async (event) => {
 
 async function begin() {
   if (matchMedia('(pointer: coarse)').matches) $('ways').textContent = 'Choose photos, or take one.';
-  const here = ['localhost', '127.0.0.1', '[::1]'].includes(location.hostname);
-  $('promise').textContent = here
-    ? 'They are restored on this machine. Nothing leaves it.'
-    : `They go to ${location.host} and nowhere else, and are not kept there.`;
+  $('promise').textContent = promise;
+  let formats;
+  let devices;
   try {
-    ({ models, limits } = await offer());
+    ({ models, formats, devices } = await offer());
   } catch (error) {
     if (error.status === 401) {
       $('wrong').textContent = $('token').value ? 'That is not the token.' : '';
@@ -638,6 +653,10 @@ async function begin() {
   }
   $('locked').hidden = true;
   $('model').replaceChildren(...models.map(({ name }) => element('option', { value: name }, name)));
+  const kinds = formats.map((name) => element('option', { value: name }, FORMATS[name]));
+  $('format').replaceChildren(element('option', { value: '' }, 'As it came'), ...kinds);
+  $('device').replaceChildren(...devices.map(([name, words]) => element('option', { value: name }, words)));
+  $('device-row').hidden = devices.length === 0;
   select(photos[0] ?? null);
 }
 

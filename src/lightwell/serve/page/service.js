@@ -1,4 +1,6 @@
-// The service's addresses, as functions.
+// Restores by the service that the page came from: its addresses, as functions.
+
+import { pause, Trouble } from './trouble.js';
 
 const KEY = 'lightwell-token';
 
@@ -11,15 +13,6 @@ if (given) {
 
 export function setToken(token) {
   sessionStorage.setItem(KEY, token);
-}
-
-/** What the service refused, in one sentence. */
-export class Trouble extends Error {
-  constructor(detail, status = 0, wait = 0) {
-    super(detail);
-    this.status = status;
-    this.wait = wait;
-  }
 }
 
 async function call(path, options = {}) {
@@ -54,19 +47,25 @@ function upload(blob, signal) {
   return { method: 'POST', body: blob, signal, headers: { 'Content-Type': type } };
 }
 
-export function pause(seconds, signal) {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, seconds * 1000);
-    signal?.addEventListener('abort', () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    }, { once: true });
-  });
+const near = ['localhost', '127.0.0.1', '[::1]'].includes(location.hostname);
+
+export const promise = near
+  ? 'They are restored on this machine. Nothing leaves it.'
+  : `They go to ${location.host} and nowhere else, and are not kept there.`;
+
+let most = Infinity;
+
+/** The models, and what may be chosen besides. */
+export async function offer() {
+  const { models, limits } = await (await call('v1/models')).json();
+  most = limits.bytes;
+  return { models, formats: ['jpeg', 'png', 'webp', 'avif'], devices: [] };
 }
 
-/** Models and limits. */
-export async function offer() {
-  return (await call('v1/models')).json();
+/** Refuses a file before anything is done with it. */
+export async function refuse(file) {
+  if (file.size <= most) return;
+  throw new Trouble(`The file is larger than the ${Math.floor(most / 2 ** 20)} MB that this service takes.`);
 }
 
 /** Restores at once; the answer is the picture's file. */
