@@ -33,6 +33,11 @@ from lightwell.pictures import read
 ROOT = Path(__file__).resolve().parents[1]
 PUBLIC = ("lightwell", "lightwell.video", "lightwell.cluster", "lightwell.models", "lightwell.metrics", "lightwell.keras")
 GALLERY_WIDTH = 640
+FAILURES = {
+    "seven_stops": "Seven stops dark: little but noise is left, and the colours come back in blotches.",
+    "shaken": "A long shake: the picture gets its light, and stays blurred.",
+    "dusk": "A photograph of dusk that is as it should be: taken for dark, and lit. `--strength` leaves it more as it was.",
+}
 log = logging.getLogger("mkdocs.hooks.lightwell")
 
 
@@ -81,16 +86,13 @@ def undocumented() -> Iterator[str]:
                 continue
             if not target.docstring:
                 yield f"{home}.{name}"
-            if target.is_class:
+            if target.is_class and home != "lightwell.keras":  # whose methods are those that Keras asks for
                 yield from (
                     f"{home}.{name}.{key}"
                     for key, member in target.members.items()
-                    if not key.startswith("_") and member.is_function and not member.docstring and key not in _KERAS
+                    if not key.startswith("_") and member.is_function and not member.docstring
                 )
 
-
-# What Keras asks of its layers, losses and metrics; Keras describes it.
-_KERAS = {"build", "call", "compute_output_shape", "get_config", "from_config", "update_state", "result", "reset_state"}
 
 
 def commands() -> str:
@@ -189,12 +191,18 @@ def slider(name: str, folder: str = "") -> str:
     )
 
 
+def failures() -> str:
+    """The failures, each with what to look for."""
+    return "\n\n".join(f"{text}\n\n{slider(name, 'failures')}" for name, text in FAILURES.items())
+
+
 MADE: dict[str, Callable[..., str]] = {
     "commands": commands,
     "models": models,
     "baselines": baselines,
     "sizes": sizes,
     "slider": slider,
+    "failures": failures,
 }
 
 
