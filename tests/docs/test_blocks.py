@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("*.md"), ROOT / "checkpoints/README.md", ROOT / "examples/README.md"])
+PAGES = sorted(path for folder in (".", "docs", "checkpoints", "examples") for path in (ROOT / folder).glob("*.md"))
 ELSEWHERE = {"keras.md": "tests/keras, on every backend"}
 BLOCK = re.compile(r"(?:^ *<!-- not run: (?P<reason>.+?) -->\n)?^(?P<indent> *)```(?P<language>\w*)\n(?P<code>.*?)^ *```$", re.M | re.S)
 
