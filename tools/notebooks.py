@@ -1,6 +1,6 @@
 """Runs the notebooks of examples/ in this environment and stores what they show.
 
-    python tools/notebooks.py [NAME...]
+python tools/notebooks.py [NAME...]
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Says what stands in the way of a release: the tree, the version in each place, the changelog.
 
-    python tools/release.py
+python tools/release.py
 """
 
 from __future__ import annotations

@@ -31,12 +31,19 @@ from lightwell.cli.app import app
 from lightwell.pictures import read
 
 ROOT = Path(__file__).resolve().parents[1]
-PUBLIC = ("lightwell", "lightwell.video", "lightwell.cluster", "lightwell.models", "lightwell.metrics", "lightwell.keras")
+PUBLIC = (
+    "lightwell",
+    "lightwell.video",
+    "lightwell.cluster",
+    "lightwell.models",
+    "lightwell.metrics",
+    "lightwell.keras",
+)
 GALLERY_WIDTH = 640
 FAILURES = {
     "seven_stops": "Seven stops dark: little but noise is left, and the colours come back in blotches.",
     "shaken": "A long shake: the picture gets its light, and stays blurred.",
-    "dusk": "A photograph of dusk that is as it should be: taken for dark, and lit. `--strength` leaves it more as it was.",
+    "dusk": "Dusk, as it should be: taken for dark, and lit. `--strength 0.3` leaves it nearly as it was.",
 }
 log = logging.getLogger("mkdocs.hooks.lightwell")
 
@@ -57,7 +64,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
     """Put in place what is made."""
     depth = page.file.src_uri.count("/")
 
@@ -94,17 +101,15 @@ def undocumented() -> Iterator[str]:
                 )
 
 
-
 def commands() -> str:
     """Every command with its arguments and options, from the functions themselves."""
     parts = []
     for command in app.registered_commands:
         function = command.callback
         assert function is not None
+        signature = inspect.signature(function)
         types = get_type_hints(function, vars(inspect.getmodule(function)), include_extras=True)
-        rows = [
-            _row(name, types[name], parameter.default) for name, parameter in inspect.signature(function).parameters.items()
-        ]
+        rows = [_row(name, types[name], parameter.default) for name, parameter in signature.parameters.items()]
         text = re.sub(r"\[bold\](.*?)\[/bold\]", r"`\1`", command.help or "")
         table = "\n".join(rows)
         parts.append(f"## lightwell {command.name}\n\n{text}\n\n| | default | |\n|---|---|---|\n{table}\n")
@@ -139,7 +144,7 @@ def _kind(kind: Any) -> str:
 
 def models() -> str:
     """Every shipped model's card, in words."""
-    parts = []
+    parts, head = [], "| data | protocol | PSNR, dB | SSIM |\n|---|---|---|---|"
     for card in zoo.cards():
         content = card.content
         rows = "".join(
@@ -150,8 +155,9 @@ def models() -> str:
         training = content["training"]
         data = training["data"] if isinstance(training["data"], list) else [training["data"]]
         parts.append(
-            f"## {card.name}\n\n{card.summary}\n\nGood at: {card.good_at}. {card.parameters / 1e6:.2f} M parameters.\n\n"
-            f"**Where it fails**\n\n{failures}\n**Measured**\n\n| data | protocol | PSNR, dB | SSIM |\n|---|---|---|---|\n{rows}"
+            f"## {card.name}\n\n{card.summary}\n\nGood at: {card.good_at}. "
+            f"{card.parameters / 1e6:.2f} M parameters.\n\n"
+            f"**Where it fails**\n\n{failures}\n**Measured**\n\n{head}\n{rows}"
             f"\n**Trained on** {'; '.join(data)}. Chosen by: {training['chosen_by']}.\n"
         )
     return "\n".join(parts)
@@ -238,7 +244,11 @@ def notebook(content: dict[str, Any], name: str) -> tuple[str, dict[str, bytes]]
         for output in cell["outputs"]:
             data = output.get("data", {})
             kind = next((each for each in ("image/jpeg", "image/png") if each in data), None)
-            if kind:
+            if "image/svg+xml" in data:
+                file = f"{name}-{len(pictures)}.svg"
+                pictures[file] = "".join(data["image/svg+xml"]).encode()
+                parts.append(f"![]({file})")
+            elif kind:
                 file = f"{name}-{len(pictures)}.{kind.partition('/')[2]}"
                 pictures[file] = base64.b64decode("".join(data[kind]))
                 parts.append(f"![]({file})")

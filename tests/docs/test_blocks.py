@@ -19,7 +19,11 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(path for folder in (".", "docs", "checkpoints", "examples") for path in (ROOT / folder).glob("*.md"))
 ELSEWHERE = {"keras.md": "tests/keras, on every backend"}
-BLOCK = re.compile(r"(?:^ *<!-- not run: (?P<reason>.+?) -->\n)?^(?P<indent> *)```(?P<language>\w*)\n(?P<code>.*?)^ *```$", re.M | re.S)
+BLOCK = re.compile(
+    r"(?:^ *<!-- not run: (?P<reason>.+?) -->\n)?"
+    r"^(?P<indent> *)```(?P<language>\w*)\n(?P<code>.*?)^ *```$",
+    re.MULTILINE | re.DOTALL,
+)
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ def test_the_blocks_of_a_page_run_from_top_to_bottom(page: Path, desk: Path) -> 
         shutil.rmtree(desk / "bright")  # they make it
     command = desk / "bin" / "lightwell"
     command.parent.mkdir()
-    command.write_text(f'#!{sys.executable}\nfrom lightwell.cli.app import main\nmain()\n')
+    command.write_text(f"#!{sys.executable}\nfrom lightwell.cli.app import main\nmain()\n")
     command.chmod(0o755)
     surroundings = {**os.environ, "PATH": f"{command.parent}{os.pathsep}{os.environ['PATH']}"}
     known: dict[str, object] = {}
@@ -90,8 +94,13 @@ def test_the_blocks_of_a_page_run_from_top_to_bottom(page: Path, desk: Path) -> 
         if block.language == "python":
             exec(compile(block.code, str(page), "exec"), known)
             continue
+        words = ["bash", "-euo", "pipefail", "-c", block.code]
         result = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", block.code], env=surroundings, capture_output=True, text=True, check=False
+            words,
+            env=surroundings,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert result.returncode == 0, block.code + result.stdout + result.stderr
 

@@ -30,8 +30,9 @@ _STYLE = """
 .sheet figure { margin: 0; } .sheet figcaption { overflow-wrap: anywhere; padding: .2rem 0 0; }
 .pair { position: relative; line-height: 0; --cut: 50%; } .pair img { width: 100%; display: block; }
 .pair .before { position: absolute; inset: 0; height: 100%; clip-path: inset(0 calc(100% - var(--cut)) 0 0); }
-.pair::after { content: ""; position: absolute; inset: 0 auto 0 var(--cut); width: 2px; margin-left: -1px; background: #fff; }
-.sheet input, .all { width: 100%; accent-color: var(--out); } .failed { border-left: 3px solid var(--out); padding-left: .8rem; list-style: none; }
+.pair::after { content: ""; position: absolute; inset: 0 auto 0 var(--cut); width: 2px; background: #fff; }
+.sheet input, .all { width: 100%; accent-color: var(--out); }
+.failed { border-left: 3px solid var(--out); padding-left: .8rem; list-style: none; }
 """
 _SCRIPT = """
 for (const range of document.querySelectorAll("input[type=range]")) range.addEventListener("input", () => {
