@@ -122,7 +122,9 @@ def _row(name: str, annotated: Any, default: object) -> str:
     if isinstance(info, typer.models.ArgumentInfo):
         words = metavar or name.upper()
     else:
-        long = [word for word in info.param_decls or () if word.startswith("-")] or [f"--{name.replace('_', '-')}"]
+        # What stands first in typer.Option is its default as far as typer knows.
+        given = [word for word in (info.default, *(info.param_decls or ())) if str(word).startswith("-")]
+        long = given or [f"--{name.replace('_', '-')}"]
         words = ", ".join(long)
         words += f" {metavar or _kind(kind)}" if metavar != "" else ""
     plain = default is inspect.Parameter.empty or default in (None, False) or kind is bool
@@ -132,7 +134,7 @@ def _row(name: str, annotated: Any, default: object) -> str:
     limits = [str(each) for each in (info.min, info.max) if each is not None]
     span = f" ({' to '.join(limits)})" if len(limits) == 2 else f" (at least {limits[0]})" if limits else ""
     help_text = re.sub(r"\[/?bold\]", "`", info.help or "").replace("|", "\\|")
-    return f"| `{words}`".replace("|", "\\|").replace("\\| `", "| `", 1) + f" | {shown} | {help_text}{span} |"
+    return f"| `{words}` | {shown} | {help_text}{span} |"
 
 
 def _kind(kind: Any) -> str:
