@@ -6,14 +6,13 @@ ALL_BACKENDS := torch tensorflow jax
 # Each in a process of its own: they start processes and threads beside libraries that handle signals themselves.
 APART := tests/serve tests/training tests/video
 
-.PHONY: demo test test-slow test-web test-evaluate test-keras test-cluster test-cluster-faults check wheel clean help
+.PHONY: demo test test-slow test-web test-evaluate test-keras test-cluster test-cluster-faults check docs wheel release-check clean help
 
 help:  ## these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
 demo: $(VENV)/.runtime  ## restore the example photos into demo/ and write demo/index.html
-	$(BIN)/lightwell restore examples/*.jpg -o demo --compare --overwrite
-	$(BIN)/python examples/gallery.py examples demo
+	$(BIN)/lightwell restore examples/*.jpg -o demo --compare --overwrite --report demo/index.html
 
 test: $(VENV)/.dev  ## ruff, mypy, import rules and the quick tests
 	$(MAKE) check
@@ -49,9 +48,17 @@ check: $(VENV)/.dev  ## ruff, mypy and import rules alone
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-wheel: $(VENV)/.dev  ## build the wheel into dist/
+docs: $(VENV)/.dev  ## the documentation into build/site; a dead link or a public name without a docstring fails
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+wheel: $(VENV)/.dev  ## build dist/: the source, and from it the wheel
 	rm -rf dist
-	$(BIN)/pip wheel -q --no-deps -w dist .
+	$(BIN)/python -m build -q
+
+release-check: $(VENV)/.dev  ## what has to hold before a release
+	$(BIN)/python tools/release.py
+	$(MAKE) test test-slow docs wheel
+	$(BIN)/python tools/sizes.py --check dist/*.whl
 
 clean:  ## remove everything that was made here
 	rm -rf $(VENV) $(VENV)-evaluate $(VENV)-keras $(VENV)-cluster build dist demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -49,7 +49,8 @@ INTRODUCTION = """# Benchmarks
 
 Written by `tools/pages.py` from the cards of the shipped models; every number of ours comes from
 
-```
+<!-- not run: needs LOL v1 -->
+```sh
 python tools/publish.py WEIGHTS NAME --data ~/sets
 ```
 

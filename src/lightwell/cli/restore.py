@@ -98,6 +98,9 @@ def restore(
         str, typer.Option(metavar="I/N", help="Only part I of N, shared out by the pictures' names: for N machines.")
     ] = "1/1",
     dry_run: Annotated[bool, flag("--dry-run", help="Only say what would be done.")] = False,
+    report: Annotated[
+        str | None, typer.Option(metavar="FILE.html", help="Also write a page with every picture before and after.")
+    ] = None,
     as_json: Annotated[bool, flag("--json", help="One line of JSON per picture.")] = False,
     quiet: Quiet = False,
     verbose: Annotated[bool, flag("--verbose", "-v", help="Device, tiles, memory, and traces of errors.")] = False,
@@ -110,6 +113,7 @@ def restore(
     stop the others. Exit status: 0 all restored, 1 some failed, 2 the call is wrong, 130 stopped
     by Ctrl-C, 143 by a request to terminate.
     """
+    from lightwell.cli.contact_sheet import reported
     from lightwell.engines import cores
     from lightwell.errors import DeviceError, PlanError, WeightsError
     from lightwell.export import cached_graph, is_weights
@@ -168,8 +172,14 @@ def restore(
         voice.dry_run(work.jobs())
     elif restorer is not None:
         voice.detail(f"model {restorer.model} on {restorer.device}")
-        with closing(run(work.jobs(), restoring(restorer, settings, overwrite=overwrite), workers)) as events:
+        events = run(work.jobs(), restoring(restorer, settings, overwrite=overwrite), workers)
+        if report:
+            events = reported(events, work, report, model=restorer.model, replace=overwrite or skip_existing)
+        with closing(events):
             voice.run(events, work.total)
+    elif report:
+        for _ in reported(run((), lambda *_: (0, 0)), work, report, replace=overwrite or skip_existing):
+            pass
     voice.finish()
     if voice.failures:
         raise typer.Exit(1)
