@@ -12,7 +12,6 @@ from onnx import TensorProto, helper
 
 from graphs import save
 from lightwell import Restorer
-from lightwell.engines import DEVICES
 from lightwell.engines.onnx_runtime import OnnxRuntime, providers
 from lightwell.errors import DeviceError, WeightsError
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lightwell.errors import FileError, LightwellError, PictureError
+from lightwell.errors import FileError, LightwellError
 from lightwell.files import MAX_PIPED_BYTES, is_pipe, make_folder, read_pipe, whole_file
 from lightwell.jobs.events import Job
 from lightwell.jobs.run import Tell, Work
