@@ -88,7 +88,8 @@ By `python benchmarks/ablations.py --data ~/sets`: pictures at a quarter of thei
 tell what a part of a method is worth so early, not what it is worth when everything is trained to its end. The paper's
 figures are of other data and full size, so only differences can be compared. PSNR in dB, `strict`, means over 16 and 20
 pictures with 95 % bootstrap intervals; differences are to the first row, with Holm's corrected p of Wilcoxon's
-signed-rank test. Intervals are over pictures: how much another seed changes is not in them.
+signed-rank test. Intervals are over pictures: how much another seed changes is not in them. What has no table here has
+not been run.
 
 """
 
@@ -233,7 +234,7 @@ def main() -> None:
         measured["baselines"] = measure_baselines(arguments.data)
     if arguments.time:
         measured["time"] = measure_time(cards)
-    MEASURED.write_text(json.dumps(measured, indent=1) + "\n")
+    MEASURED.write_text(json.dumps(measured, indent=1, ensure_ascii=False) + "\n")
     rows = measured["baselines"] | {card.name: card.content["numbers"] for card in cards}
     quoted = "".join(f"| {' | '.join(row)} |\n" for row in PUBLISHED)
     tables = "\n".join(table(data, rows) for data in reversed(SETS))
