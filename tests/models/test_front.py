@@ -97,7 +97,7 @@ def test_weights_keep_their_front(front: str, tmp_path: Path) -> None:
         "config": {"width": 4, "groups": 1, "blocks": 1, "reduction": 16},
     }
     again = load_weights(tmp_path / "net.safetensors").eval()
-    assert (again.channels, again.multiple) == (3, 1)  # type: ignore[attr-defined]
+    assert (again.channels, again.multiple) == (3, 2)  # type: ignore[attr-defined]
     low = batch(photo(40, 50)) / 8
     with torch.inference_mode():
         torch.testing.assert_close(again(low), net(low))
