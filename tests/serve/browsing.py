@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 SCREENS = Path(__file__).resolve().parents[2] / "build" / "screens"
-PATIENCE = 240_000  # a busy machine is no failure
+PATIENCE = 120_000  # a busy machine is no failure
 
 
 def photo(folder: Path, name: str, shift: int = 0, size: tuple[int, int] = (300, 200), **options: object) -> Path:

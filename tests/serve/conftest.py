@@ -84,6 +84,7 @@ def visit(chromium: object) -> Iterator[Callable[..., object]]:
         own = ("/".join(address.split("/")[:3]), "blob:")
         context.on("request", lambda request: None if request.url.startswith(own) else complaints.append(request.url))
         page.goto(address)
+        page.wait_for_selector("main:not([aria-busy])")
         return page
 
     yield open_page

@@ -661,3 +661,4 @@ async function begin() {
 }
 
 await begin();
+document.querySelector('main').removeAttribute('aria-busy');
