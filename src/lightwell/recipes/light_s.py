@@ -16,7 +16,7 @@ A thumbnail's step is cheap, and light is most of what a restored picture is jud
 photograph is to stay as it is: a fifth of each batch are pictures that are their own targets.
 
 ``--set start=src/lightwell/zoo/lightwell-s.light.safetensors`` goes on from what ships: its runs ended with the rate at
-zero, so their optimisers hold nothing that a new run would want. Means of the weights of such runs were better than each.
+zero, so their optimisers hold nothing that a new run would want. Means of such runs' weights were better than each.
 """
 
 from __future__ import annotations
