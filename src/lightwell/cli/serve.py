@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from lightwell.cli.console import worded
-from lightwell.cli.options import DeviceName
+from lightwell.cli.options import Device, DeviceName
 
 __all__ = ["serve"]
 
@@ -24,7 +24,7 @@ def serve(
     model: Annotated[
         str | None, typer.Option("--model", "-m", metavar="NAME|FILE", help="The default. Others by their names.")
     ] = None,
-    device: Annotated[DeviceName, typer.Option(case_sensitive=False, help="Where to run.")] = DeviceName.auto,
+    device: Device = DeviceName.auto,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads for each picture.")] = None,
     jobs: Annotated[int, typer.Option(min=1, max=256, help="Pictures at a time.")] = 1,
     max_memory: Annotated[str, typer.Option("--max-memory", metavar="SIZE", help="For all jobs together.")] = "2G",

@@ -6,12 +6,11 @@ import io
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from lightwell import zoo
 from lightwell.engines import Device, cores
-from lightwell.errors import PictureError
 from lightwell.pictures import FORMATS, Format, format_of_name, read
 from lightwell.restoring.controls import Controls
 from lightwell.restoring.restorer import Restorer
@@ -123,10 +122,7 @@ def restoring(models: Models, data: bytes, wanted: Wanted, max_pixels: int) -> C
         picture = read(data, max_pixels=max_pixels)
         progress(0.0)
         height, width = picture.size
-        needed = restorer.memory_for(height, width, picture.bits // 8)
-        if needed > restorer.max_memory:
-            raise PictureError(f"takes about {needed / 2**30:.1f} GB to restore", remedy="max_memory")
-        restored = restorer(picture, progress=progress, **asdict(wanted.controls))
+        restored = restorer(picture, wanted.controls, progress=progress)
         format = wanted.format or restored.format
         stream = io.BytesIO()
         lost = restored.write(stream, format=format, quality=wanted.quality)
