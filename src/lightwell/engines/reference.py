@@ -76,9 +76,7 @@ class Reference(OnnxRuntime):
             WeightsError: as for a call.
         """
         if (*self._file, device) not in _FOUND:
-            part = {
-                name: array[..., :_PART, :_PART] if array.ndim == 4 else array for name, array in feeds.items()
-            }
+            part = {name: array[..., :_PART, :_PART] if array.ndim == 4 else array for name, array in feeds.items()}
             self.compare(device, part, run(part), way_out)
 
     def compare(self, device: str, feeds: Mapping[str, Array], found: Mapping[str, Array], way_out: str) -> None:

@@ -47,7 +47,7 @@ class Models:
         model: as `Restorer` takes it; it is the default and loaded at once.
         device: where to run.
         workers: pictures at a time, which share the cores and the memory.
-        max_memory: bytes for all of them together.
+        max_memory: bytes for all of them together; by default 2 GB for each.
         threads: of the CPU for one picture; by default an equal share of the cores.
 
     Raises:
@@ -56,11 +56,11 @@ class Models:
     """
 
     def __init__(
-        self, model: str | None, device: Device, workers: int, max_memory: int, threads: int | None = None
+        self, model: str | None, device: Device, workers: int, max_memory: int | None, threads: int | None = None
     ) -> None:
         threads = threads or max(1, cores() // workers)
         self._make: Callable[[str | None], Restorer] = lambda name: Restorer(
-            name, device=device, threads=threads, max_memory=max_memory // workers
+            name, device=device, threads=threads, max_memory=max_memory // workers if max_memory else "2G"
         )
         first = self._make(model)
         self.default = first.model
