@@ -5,7 +5,8 @@ their size, networks are narrow and steps few, so that an experiment takes minut
 of a method is worth here, not what it is worth when everything is trained to its end.
 
 - ``frlie``: the loss that matches features, left out or with it the two stages (FRLIE paper, Table 1).
-- ``drgn``: DRGN without one of its parts at a time (DRGN paper, Table 1).
+- ``drgn``: DRGN without one of its parts at a time (DRGN paper, Table 1). It has not been run to its end yet, so no
+  figure of it is in docs.
 - ``pairs``: what pairs that ``drgn-lw`` makes of photographs add to a small network's training on LOL v1 (DRGN paper,
   section 2.3), and what pairs of the model of a camera add.
 

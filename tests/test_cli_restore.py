@@ -326,6 +326,19 @@ def test_a_picture_that_does_not_fit_the_bound_is_refused_and_the_others_go_on(n
     assert not Path("out/big.png").exists()
 
 
+def test_more_jobs_do_not_refuse_an_ordinary_photograph(model: str) -> None:
+    whole = Path("night.png").read_bytes()
+    head = b"IHDR" + struct.pack(">II", 6000, 4000) + whole[24:29]  # 24 megapixels, with next to none of its data
+    Path("many").mkdir()
+    for number in range(8):
+        name = Path(f"many/{number}.png")
+        name.write_bytes(whole[:12] + head + struct.pack(">I", zlib.crc32(head)) + whole[33:])
+    result = run("restore", "many", "-o", "out", "-m", model, "--jobs", "8", "--threads", "1")
+    assert result.stderr.count("copy it again") == 8
+    result = run("restore", "many", "-o", "out", "-m", model, "--jobs", "8", "--threads", "1", "--max-memory", "2G")
+    assert result.stderr.count("6000x4000 pixels may take") == 8
+
+
 def test_losses_are_told(model: str) -> None:
     Image.fromarray(np.dstack([PIXELS, PIXELS[..., 0]])).save("clear.png")
     result = run("restore", "clear.png", "--format", "jpeg", "-m", model)

@@ -37,14 +37,17 @@ def test_a_restorer_says_where_it_runs_and_tiles_agree() -> None:
 
 
 def test_calls_from_many_threads_do_not_mix() -> None:
-    pytest.importorskip("torch")
-    engine = engines.start(zoo.find("darkir-s").graphs["restore"], "torch", 1)
+    torch = pytest.importorskip("torch")
+    engine = engines.start(zoo.find("darkir-s").graphs["restore"], "torch", 3)
     inputs = [np.random.default_rng(k).random((1, 3, 16 + k, 24), np.float32) for k in range(6)]
+    threads = torch.get_num_threads()
     alone = [engine({"low": low})["restored"] for low in inputs]
     with ThreadPoolExecutor(3) as pool:
         together = pool.map(lambda low: engine({"low": low})["restored"], inputs)
         for expected, restored in zip(alone, together, strict=True):
             np.testing.assert_allclose(restored, expected, atol=1e-5)
+    with ThreadPoolExecutor(1) as pool:
+        assert (torch.get_num_threads(), pool.submit(torch.get_num_threads).result()) == (threads, threads)
 
 
 def test_half_precisions_agree_or_are_refused() -> None:

@@ -318,6 +318,17 @@ def test_pictures_that_fail_are_all_named_and_there_is_no_report(pairs, tmp_path
     assert not (out / "index.html").exists()
 
 
+def test_a_picture_beyond_the_bound_is_refused_with_an_option_that_there_is(pairs, tmp_path, run):
+    graphs.save(tmp_path / "nothing.onnx", "identity")
+    words = ("evaluate", "-m", tmp_path / "nothing.onnx", "--low", pairs / "low", "-o", tmp_path / "r", "--max-memory")
+    code, said = run(*words, "100M")
+    assert code == 1
+    assert "more than the bound of 100 MB; raise --max-memory" in said
+    code, said = run(*words, "plenty")
+    assert code == 2
+    assert "2G or 800M" in said
+
+
 def test_a_network_that_does_not_fit_is_told_once(pairs, tmp_path, run):
     graphs.save(tmp_path / "half.onnx", "smaller")
     for number in range(6, 90):  # more than a run holds of events that nobody takes

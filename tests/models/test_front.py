@@ -155,6 +155,17 @@ def test_tiles_are_shown_as_the_whole_picture_is(tmp_path: Path) -> None:
     assert np.abs(np.clip(alone, 0, 1) * 255 - expected[40:140, 200:300]).mean() > 3
 
 
+def test_the_torch_engine_shows_tiles_as_onnxruntime_does(tmp_path: Path) -> None:
+    saved("normalised", tmp_path)
+    graph = cached_graph(tmp_path)
+    low = photo(300, 400) // 6
+    for tile in ("off", 128):
+        restored = Restorer(graph, device="torch", tile=tile, threads=1)(low)  # type: ignore[arg-type]
+        expected = Restorer(graph, device="cpu", tile=tile, threads=1)(low)  # type: ignore[arg-type]
+        assert np.abs(restored.astype(int) - expected).max() <= 1
+        assert restored.mean() > 1.5 * low.mean()
+
+
 def test_a_lit_run_is_a_model_of_two_graphs(tmp_path: Path) -> None:
     run = tmp_path / "mine"
     run.mkdir()

@@ -10,7 +10,7 @@ import typer
 
 from lightwell.cli.console import Voice
 from lightwell.cli.evaluate import follow, named, refuse_to_overwrite, restored_folders, restorings
-from lightwell.cli.options import Quiet, command_line, flag
+from lightwell.cli.options import MaxMemory, Quiet, command_line, flag
 
 if TYPE_CHECKING:
     from lightwell.evaluation.report.detection import DetectionReport
@@ -67,6 +67,7 @@ def detect_eval(
         list[Path] | None,
         typer.Option("--import", metavar="FILE.py", help="Run a file that registers networks. May be repeated."),
     ] = None,
+    max_memory: MaxMemory = "2G",
     overwrite: Annotated[bool, flag("--overwrite", help="Replace a report that exists.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -116,7 +117,7 @@ def detect_eval(
         rows.append(Method(name, {picture: pictures[picture] for picture in used}))
     check(rows, None)
     voice = Voice("looked at", quiet=quiet, lines=False)
-    ours = restorings(model or [], used, restored.values(), voice, overwrite=overwrite)
+    ours = restorings(model or [], used, restored.values(), voice, max_memory=max_memory, overwrite=overwrite)
     follow(voice, (each.events() for each in ours), len(used) * len(ours))
     rows += [each.method() for each in ours]
     looks = [Detecting(runner, pictures_of(coco, method.pictures)) for method in rows]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lightwell.cli.console import Voice, worded
-from lightwell.cli.options import Quiet, command_line, flag
+from lightwell.cli.options import MaxMemory, Quiet, command_line, flag
 
 if TYPE_CHECKING:
     from lightwell.evaluation.evaluate import Evaluation
@@ -59,6 +59,7 @@ def evaluate(
             "brisque=MODEL,RANGE, sseq=MODEL[,RANGE]. May be repeated.",
         ),
     ] = None,
+    max_memory: MaxMemory = "2G",
     data: Annotated[str | None, typer.Option(metavar="NAME", help="Of the data. Default: the folder's.")] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Pictures measured at a time. Default: one a core.")] = None,
     imports: Annotated[
@@ -109,7 +110,7 @@ def evaluate(
 
         for file in imports:
             import_networks(file)
-    ours = restorings(model or [], dark, restored.values(), voice, overwrite=overwrite)
+    ours = restorings(model or [], dark, restored.values(), voice, max_memory=max_memory, overwrite=overwrite)
     follow(voice, (each.events() for each in ours), len(dark) * len(ours))
     title = data or _name(high or low or next(iter(folders.values())))
     measuring = Measuring(title, [*first, *(each.method() for each in ours), *given], truth, measures)
@@ -197,18 +198,26 @@ def restored_folders(models: Sequence[str], output: Path, inputs: Sequence[Path]
 
 
 def restorings(
-    models: Sequence[str], low: Mapping[str, Path], folders: Iterable[Path], voice: Voice, *, overwrite: bool
+    models: Sequence[str],
+    low: Mapping[str, Path],
+    folders: Iterable[Path],
+    voice: Voice,
+    *,
+    max_memory: str,
+    overwrite: bool,
 ) -> list[Restoring]:
     """What each model is to do; pictures that exist are only written over when told."""
     from lightwell.errors import PlanError
     from lightwell.evaluation.restoring import Restoring
+    from lightwell.restoring.restorer import parse_bytes
 
     try:
+        memory = parse_bytes(max_memory)
         return [
-            Restoring(model, low, folder, overwrite=overwrite, tell=voice.note)
+            Restoring(model, low, folder, max_memory=memory, overwrite=overwrite, tell=voice.note)
             for model, folder in zip(models, folders, strict=True)
         ]
-    except PlanError as error:
+    except (PlanError, ValueError) as error:
         raise typer.BadParameter(worded(error)) from error
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "Device",
     "DeviceName",
     "FormatName",
+    "MaxMemory",
     "MaxPixels",
     "Overwrite",
     "Preview",
@@ -73,6 +74,9 @@ FormatName = Annotated[
 ]
 TileSide = Annotated[
     str, typer.Option("--tile", metavar="auto|off|N", help="Side of the tiles that large pictures are cut into.")
+]
+MaxMemory = Annotated[
+    str, typer.Option("--max-memory", metavar="SIZE", help="For one picture that a model restores; tiles follow.")
 ]
 MaxPixels = Annotated[
     int | None, typer.Option("--max-pixels", min=1, metavar="N", help="Refuse larger pictures. Default: 256 million.")

@@ -85,8 +85,11 @@ def restore(
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Pictures at a time.")] = 1,
     max_memory: Annotated[
-        str, typer.Option("--max-memory", metavar="SIZE", help="For all jobs together; tiles follow.")
-    ] = "2G",
+        str | None,
+        typer.Option(
+            "--max-memory", metavar="SIZE", help="For all jobs together; tiles follow. Default: 2G for each job."
+        ),
+    ] = None,
     max_pixels: MaxPixels = None,
     half: Annotated[bool, flag("--half", help="RAW files at half their size, which is quick.")] = False,
     overwrite: Overwrite = False,
@@ -134,7 +137,8 @@ def restore(
     try:
         controls = Controls(strength, brightness, warmth, denoise, preview)
         settings = Settings(controls, format_named(format), quality, max_pixels or MAX_PIXELS, half)
-        memory, side = parse_bytes(max_memory), tile_named(tile)
+        memory = None if max_memory is None else parse_bytes(max_memory)
+        side = tile_named(tile)
         request = Request(
             output,
             format=settings.format,
@@ -161,7 +165,7 @@ def restore(
                 threads=threads or max(1, cores() // workers),
                 precision=precision.value,
                 tile=side,
-                max_memory=memory // workers,
+                max_memory=memory // workers if memory else "2G",
             )
             restorer.refuse_unsuited(controls)
         except (WeightsError, DeviceError, ValueError) as error:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from lightwell.cli.console import worded
-from lightwell.cli.options import DeviceName
+from lightwell.cli.options import Device, DeviceName
 
 __all__ = ["serve"]
 
@@ -24,10 +24,13 @@ def serve(
     model: Annotated[
         str | None, typer.Option("--model", "-m", metavar="NAME|FILE", help="The default. Others by their names.")
     ] = None,
-    device: Annotated[DeviceName, typer.Option(case_sensitive=False, help="Where to run.")] = DeviceName.auto,
+    device: Device = DeviceName.auto,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads for each picture.")] = None,
     jobs: Annotated[int, typer.Option(min=1, max=256, help="Pictures at a time.")] = 1,
-    max_memory: Annotated[str, typer.Option("--max-memory", metavar="SIZE", help="For all jobs together.")] = "2G",
+    max_memory: Annotated[
+        str | None,
+        typer.Option("--max-memory", metavar="SIZE", help="For all jobs together. Default: 2G for each job."),
+    ] = None,
     max_pixels: Annotated[
         int | None, typer.Option("--max-pixels", min=1, metavar="N", help="Of one picture. Default: 100 million.")
     ] = None,
@@ -59,7 +62,7 @@ def serve(
             seconds=max_seconds,
             keep=keep,
         )
-        memory = parse_bytes(max_memory)
+        memory = None if max_memory is None else parse_bytes(max_memory)
     except ValueError as error:
         raise typer.BadParameter(worded(error)) from error
 

@@ -68,7 +68,7 @@ class Reference(OnnxRuntime):
         Args:
             device: the engine, as it calls itself.
             run: calls it.
-            feeds: pictures ``(N, C, H, W)``.
+            feeds: pictures ``(N, C, H, W)``, and what is given beside them.
             way_out: what to choose instead.
 
         Raises:
@@ -76,7 +76,7 @@ class Reference(OnnxRuntime):
             WeightsError: as for a call.
         """
         if (*self._file, device) not in _FOUND:
-            part = {name: array[..., :_PART, :_PART] for name, array in feeds.items()}
+            part = {name: array[..., :_PART, :_PART] if array.ndim == 4 else array for name, array in feeds.items()}
             self.compare(device, part, run(part), way_out)
 
     def compare(self, device: str, feeds: Mapping[str, Array], found: Mapping[str, Array], way_out: str) -> None:

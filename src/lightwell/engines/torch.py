@@ -6,7 +6,9 @@ asked for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
@@ -23,6 +25,33 @@ __all__ = ["Torch", "installed"]
 def installed() -> bool:
     """Whether the package is there."""
     return find_spec("torch") is not None
+
+
+class _Threads:
+    """How many threads torch computes with, which is the process's: it is as before when the last call has ended."""
+
+    def __init__(self) -> None:
+        self._lock, self._calls, self._before = threading.Lock(), 0, 0
+
+    @contextmanager
+    def threads(self, number: int) -> Iterator[None]:
+        import torch
+
+        with self._lock:
+            if not self._calls:
+                self._before = torch.get_num_threads()
+            self._calls += 1
+            torch.set_num_threads(number)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._calls -= 1
+                # Each thread keeps a number of its own besides, so every call puts it back, not the last one alone.
+                torch.set_num_threads(self._before)
+
+
+_SHARED = _Threads()
 
 
 class Torch:
@@ -92,18 +121,21 @@ class Torch:
     def _run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         import torch
 
-        (name,), (output,) = self.inputs, self.outputs
+        (name, *beside), (output,) = self.inputs, self.outputs
         low = torch.from_numpy(np.ascontiguousarray(feeds[name], np.float32))
-        before = torch.get_num_threads()
-        torch.set_num_threads(self._threads)
+        others = [torch.from_numpy(np.ascontiguousarray(feeds[other], np.float32)) for other in beside]
         try:
-            with torch.inference_mode(), torch.autocast(self._place.type, self._half, enabled=self._half is not None):
-                restored = self._net(low.to(self._place, memory_format=torch.channels_last))
+            with (
+                _SHARED.threads(self._threads),
+                torch.inference_mode(),
+                torch.autocast(self._place.type, self._half, enabled=self._half is not None),
+            ):
+                restored = self._net(
+                    low.to(self._place, memory_format=torch.channels_last), *(other.to(self._place) for other in others)
+                )
                 found = {output: restored.float().contiguous().cpu().numpy()}
         except RuntimeError as error:  # among them too little memory on the GPU
             reason = str(error).strip().splitlines()[0]
             raise WeightsError(f"{self.graph} does not run on {self.device}: {reason}; try the device cpu") from error
-        finally:
-            torch.set_num_threads(before)
         refuse_no_numbers(self.graph, self.device, found)
         return found

@@ -29,6 +29,7 @@ class Restoring:
         low: dark pictures by name.
         folder: where to; made if missing.
         overwrite: replace pictures that are there.
+        max_memory: what one picture may take, as in `Restorer`.
         tell: called with a line before something else that takes time.
 
     Raises:
@@ -42,9 +43,11 @@ class Restoring:
         folder: Path,
         *,
         overwrite: bool = False,
+        max_memory: int | str = "2G",
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._model, self._overwrite, self._tell = model, overwrite, tell
+        self._max_memory = max_memory
         self._jobs = plan_named(low, folder, "PNG", overwrite=overwrite)
         self._costs: dict[Job, Cost] = {}
 
@@ -54,7 +57,8 @@ class Restoring:
         Raises:
             WeightsError: there is no such model.
         """
-        restorer = Restorer(cached_graph(self._model, self._tell) if is_weights(self._model) else self._model)
+        model = cached_graph(self._model, self._tell) if is_weights(self._model) else self._model
+        restorer = Restorer(model, max_memory=self._max_memory)
 
         def work(job: Job, tell: Tell) -> tuple[int, int]:
             assert job.source is not None

@@ -54,7 +54,7 @@ def run(
     model: str | None,
     device: Device,
     workers: int,
-    max_memory: int,
+    max_memory: int | None,
     limits: Limits,
     threads: int | None = None,
     ready: Callable[[str, str | None, str], None],
@@ -67,7 +67,7 @@ def run(
         model: as `Models` takes it, and so the next three.
         device: where to run the model.
         workers: pictures at a time.
-        max_memory: bytes for all of them together.
+        max_memory: bytes for all of them together; by default 2 GB for each.
         limits: of what it takes on.
         threads: of the CPU for one picture.
         ready: told the service's address, its token and the model, when it listens.

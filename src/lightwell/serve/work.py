@@ -6,12 +6,11 @@ import io
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from lightwell import zoo
 from lightwell.engines import Device, cores
-from lightwell.errors import PictureError
 from lightwell.pictures import FORMATS, Format, format_of_name, read
 from lightwell.restoring.controls import Controls
 from lightwell.restoring.restorer import Restorer
@@ -48,7 +47,7 @@ class Models:
         model: as `Restorer` takes it; it is the default and loaded at once.
         device: where to run.
         workers: pictures at a time, which share the cores and the memory.
-        max_memory: bytes for all of them together.
+        max_memory: bytes for all of them together; by default 2 GB for each.
         threads: of the CPU for one picture; by default an equal share of the cores.
 
     Raises:
@@ -57,11 +56,11 @@ class Models:
     """
 
     def __init__(
-        self, model: str | None, device: Device, workers: int, max_memory: int, threads: int | None = None
+        self, model: str | None, device: Device, workers: int, max_memory: int | None, threads: int | None = None
     ) -> None:
         threads = threads or max(1, cores() // workers)
         self._make: Callable[[str | None], Restorer] = lambda name: Restorer(
-            name, device=device, threads=threads, max_memory=max_memory // workers
+            name, device=device, threads=threads, max_memory=max_memory // workers if max_memory else "2G"
         )
         first = self._make(model)
         self.default = first.model
@@ -123,10 +122,7 @@ def restoring(models: Models, data: bytes, wanted: Wanted, max_pixels: int) -> C
         picture = read(data, max_pixels=max_pixels)
         progress(0.0)
         height, width = picture.size
-        needed = restorer.memory_for(height, width, picture.bits // 8)
-        if needed > restorer.max_memory:
-            raise PictureError(f"takes about {needed / 2**30:.1f} GB to restore", remedy="max_memory")
-        restored = restorer(picture, progress=progress, **asdict(wanted.controls))
+        restored = restorer(picture, wanted.controls, progress=progress)
         format = wanted.format or restored.format
         stream = io.BytesIO()
         lost = restored.write(stream, format=format, quality=wanted.quality)
