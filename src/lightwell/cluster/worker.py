@@ -19,7 +19,7 @@ from lightwell.cluster.manifest import Batch, Entry, Journal, Manifest, Target, 
 from lightwell.cluster.places import Place, is_full
 from lightwell.errors import FileError, LightwellError, WeightsError
 from lightwell.jobs.restoring import Settings
-from lightwell.pictures import format_of_name, read
+from lightwell.pictures import format_of_name, read, size_of
 from lightwell.restoring.restorer import Restorer
 
 __all__ = ["Orders", "Worker", "model_identity"]
@@ -133,6 +133,7 @@ class Worker:
 
     def _restored(self, data: bytes, target: str) -> memoryview:
         settings = self.orders.settings
+        self.restorer.refuse_too_large(*size_of(data))
         picture = read(data, max_pixels=settings.max_pixels)
         restored = self.restorer(picture, settings.controls)
         whole = io.BytesIO()
