@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import os
+import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from browsing import PATIENCE, SCREENS
-from serving import Serve, browser, two_stages
+from serving import Serve, Start, browser, two_stages
 from starlette.testclient import TestClient
 
 from lightwell.serve.app import Service
@@ -22,6 +26,32 @@ def card(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def models(card: Path) -> Models:
     return Models(str(card), "cpu", workers=1, max_memory=2 << 30, threads=1)
+
+
+@pytest.fixture
+def start(card: Path) -> Iterator[Start]:
+    """Starts the command; gives the process, its port and what it printed first."""
+    processes = []
+
+    def start(*words: str, **environment: str) -> tuple[subprocess.Popen[str], int, str]:
+        code = "from lightwell.cli.app import main; main()"
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, "serve", "--port", "0", "-m", str(card), "--threads", "1", *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+        )
+        processes.append(process)
+        line = process.stdout.readline()
+        assert "lightwell serves dusk at" in line, process.stderr.read()
+        port = int(re.search(r":(\d+)/", line)[1])
+        return process, port, line
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
 
 
 @pytest.fixture

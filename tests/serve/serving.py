@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from lightwell.serve.app import Service
 from lightwell.serve.pool import Made, Task
 
 Serve = Callable[..., Service]
+Start = Callable[..., tuple[subprocess.Popen[str], int, str]]
 
 
 def first_channels(path: Path) -> None:

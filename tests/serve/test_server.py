@@ -5,53 +5,24 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import os
 import re
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from serving import dark, encoded
+from serving import Start, dark, encoded
 
 from lightwell.errors import LightwellError
 from lightwell.serve.server import Address, is_loopback, run
 
 PATIENCE = 120.0
-
-Start = Callable[..., tuple[subprocess.Popen[str], int, str]]
-
-
-@pytest.fixture
-def start(card: Path) -> Iterator[Start]:
-    """Starts the command; gives the process, its port and what it printed first."""
-    processes = []
-
-    def start(*words: str, **environment: str) -> tuple[subprocess.Popen[str], int, str]:
-        code = "from lightwell.cli.app import main; main()"
-        process = subprocess.Popen(
-            [sys.executable, "-c", code, "serve", "--port", "0", "-m", str(card), "--threads", "1", *words],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
-        )
-        processes.append(process)
-        line = process.stdout.readline()
-        assert "lightwell serves dusk at" in line, process.stderr.read()
-        port = int(re.search(r":(\d+)/", line)[1])
-        return process, port, line
-
-    yield start
-    for process in processes:
-        process.kill()
-        process.communicate()
 
 
 def ask(port: int, body: bytes) -> http.client.HTTPConnection:
