@@ -75,6 +75,18 @@ def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
     return re.sub(r"^<!-- made: (.+?) -->$", fill, markdown, flags=re.MULTILINE)
 
 
+def on_page_content(content: str, **_: object) -> str:
+    """Names with hyphens, such as options, stay in one piece where a line breaks; lists of choices need not."""
+    name = re.compile(r"[\w.-]*-[\w.-]{1,20}")
+
+    def whole(text: re.Match[str]) -> str:
+        return name.sub(r'<span class="whole">\g<0></span>', text[0])
+
+    content = re.sub(r"(?<=<code>)[^<\n]+(?=</code>)", lambda text: whole(text).replace("|", "|<wbr>"), content)
+    shell = r'(?<=<div class="language-sh highlight">).*?(?=</div>)'
+    return re.sub(shell, lambda block: re.sub(r"(?<=>)[^<]+", whole, block[0]), content, flags=re.DOTALL)
+
+
 def undocumented() -> Iterator[str]:
     """Public functions, classes and their public members that no docstring describes, read without importing them."""
     loader = griffe.GriffeLoader(search_paths=[str(ROOT / "src")])
@@ -112,7 +124,7 @@ def commands() -> str:
         rows = [_row(name, types[name], parameter.default) for name, parameter in signature.parameters.items()]
         text = re.sub(r"\[bold\](.*?)\[/bold\]", r"`\1`", command.help or "")
         table = "\n".join(rows)
-        parts.append(f"## lightwell {command.name}\n\n{text}\n\n| | default | |\n|---|---|---|\n{table}\n")
+        parts.append(f"## lightwell {command.name}\n\n{text}\n\n| | |\n|---|---|\n{table}\n")
     return "\n".join(parts)
 
 
@@ -127,14 +139,14 @@ def _row(name: str, annotated: Any, default: object) -> str:
         long = given or [f"--{name.replace('_', '-')}"]
         words = ", ".join(long)
         words += f" {metavar or _kind(kind)}" if metavar != "" else ""
-    plain = default is inspect.Parameter.empty or default in (None, False) or kind is bool
-    shown = "" if plain else f"`{getattr(default, 'value', default)}`"
-    if isinstance(default, tuple | list):
-        shown = f"`{' '.join(map(str, default))}`" if default else ""
-    limits = [str(each) for each in (info.min, info.max) if each is not None]
-    span = f" ({' to '.join(limits)})" if len(limits) == 2 else f" (at least {limits[0]})" if limits else ""
+    plain = default in (inspect.Parameter.empty, None, False, (), []) or kind is bool
+    shown = " ".join(map(str, default)) if isinstance(default, tuple | list) else getattr(default, "value", default)
+    limits = [f"{each:g}" for each in (info.min, info.max) if each is not None]
+    notes = [" to ".join(limits) if len(limits) == 2 else f"at least {limits[0]}"] if limits else []
+    notes += [] if plain else [f"default `{shown}`"]
     help_text = re.sub(r"\[/?bold\]", "`", info.help or "").replace("|", "\\|")
-    return f"| `{words}` | {shown} | {help_text}{span} |"
+    remarks = f" ({', '.join(notes)})" if notes else ""
+    return f"| `{words}` | {help_text}{remarks} |"
 
 
 def _kind(kind: Any) -> str:
@@ -146,12 +158,15 @@ def _kind(kind: Any) -> str:
 
 def models() -> str:
     """Every shipped model's card, in words."""
-    parts, head = [], "| data | protocol | PSNR, dB | SSIM |\n|---|---|---|---|"
+    parts = []
     for card in zoo.cards():
         content = card.content
+        protocols = dict.fromkeys(each.protocol for each in card.numbers)
+        head = "| |" + "".join(f" `{each}` |" for each in protocols) + "\n|---|" + "---|" * len(protocols)
+        cells = {(each.data, each.protocol): f"{each.psnr:.2f}&nbsp;/ {each.ssim:.3f}" for each in card.numbers}
         rows = "".join(
-            f"| {each.data}, {each.pictures} pictures | `{each.protocol}` | {each.psnr:.2f} | {each.ssim:.3f} |\n"
-            for each in card.numbers
+            f"| {data}, {count} pictures |" + "".join(f" {cells.get((data, each), '')} |" for each in protocols) + "\n"
+            for data, count in {each.data: each.pictures for each in card.numbers}.items()
         )
         failures = "".join(f"- {line}\n" for line in content["known_failures"])
         training = content["training"]
@@ -159,10 +174,11 @@ def models() -> str:
         parts.append(
             f"## {card.name}\n\n{card.summary}\n\nGood at: {card.good_at}. "
             f"{card.parameters / 1e6:.2f} M parameters.\n\n"
-            f"**Where it fails**\n\n{failures}\n**Measured**\n\n{head}\n{rows}"
+            f"**Where it fails**\n\n{failures}\n"
+            f"**Measured**, PSNR in dB / SSIM by [protocol](protocols.md)\n\n{head}\n{rows}"
             f"\n**Trained on** {'; '.join(data)}. Chosen by: {training['chosen_by']}.\n"
         )
-    return "\n".join(parts)
+    return "\n".join(parts).replace("(docs/training-log.md)", "([training log](training-log.md))")
 
 
 def baselines(data: str = "LOL v1 eval15") -> str:
@@ -257,5 +273,5 @@ def notebook(content: dict[str, Any], name: str) -> tuple[str, dict[str, bytes]]
             else:
                 text = "".join(output.get("text") or data.get("text/plain", ""))
                 parts.append(f"```text\n{text.rstrip()}\n```")
-    parts.insert(1, f"*The notebook is `examples/{name}.ipynb`; the tests run it.*")
+    parts.insert(1, f"*The notebook is `examples/{name}.ipynb`: open it in Jupyter. The tests run it.*")
     return "\n\n".join(parts) + "\n", pictures
