@@ -23,6 +23,9 @@ from torch import Tensor
 __all__ = ["Degradation", "Shots", "by_lamps", "degrade", "expose", "to_linear", "to_srgb"]
 
 _PATH_STEPS = 64
+_FLAT = 0.01
+_LIT_QUANTILE = 0.75
+_DEEPEST = 2e-3
 
 
 def to_linear(x: Tensor) -> Tensor:
@@ -221,16 +224,26 @@ def _noise(like: Tensor, seeds: Tensor) -> Tensor:
 
 
 def _harden(linear: Tensor, hard: Tensor) -> Tensor:
-    """Darkens what lies in shadow: light multiplied by a power of the luminance around it, at most 1."""
+    """Darkens what lies in shadow: light multiplied by a power of the luminance around it.
+
+    A quarter of the picture is as bright as its light allows and stays as it is, such as a sky. The luminance around is
+    a guided filter's (He, Sun and Tang, 2010), which stops at strong edges: no halo along a roof gives it away.
+    """
     if not hard.any():
         return linear
     luma = torch.tensor([0.2126, 0.7152, 0.0722]).to(linear)[None, :, None, None]
-    around = (linear.clamp(0, 1) * luma).sum(1, keepdim=True)
-    reach = max(linear.shape[-2:]) // 48
-    for _ in range(3):
-        around = F.avg_pool2d(F.pad(around, (reach,) * 4, mode="replicate"), 2 * reach + 1, 1)
-    around = (around / around.amax((2, 3), keepdim=True).clamp_min(1e-6)).clamp_min(2e-3)
-    return linear * around ** _per_picture(hard, linear)
+    luminance = to_srgb((linear.clamp(0, 1) * luma).sum(1, keepdim=True))
+    reach = max(1, max(linear.shape[-2:]) // 24)
+
+    def mean(x: Tensor) -> Tensor:
+        return F.avg_pool2d(F.pad(x, (reach,) * 4, mode="replicate"), 2 * reach + 1, 1)
+
+    level = mean(luminance)
+    variance = (mean(luminance.square()) - level.square()).clamp_min(0)
+    slope = variance / (variance + _FLAT)
+    around = to_linear((mean(slope) * luminance + mean(level - slope * level)).clamp(0, 1))
+    bright = around.flatten(1).quantile(_LIT_QUANTILE, 1).reshape(-1, 1, 1, 1).clamp_min(1e-6)
+    return linear * (around / bright).clamp(_DEEPEST, 1) ** _per_picture(hard, linear)
 
 
 def _blur(linear: Tensor, shots: Shots) -> Tensor:
