@@ -236,7 +236,8 @@ def _harden(linear: Tensor, hard: Tensor) -> Tensor:
     reach = max(1, max(linear.shape[-2:]) // 24)
 
     def mean(x: Tensor) -> Tensor:
-        return F.avg_pool2d(F.pad(x, (reach,) * 4, mode="replicate"), 2 * reach + 1, 1)
+        x = F.avg_pool2d(F.pad(x, (reach,) * 4, mode="replicate"), (2 * reach + 1, 1), 1)
+        return F.avg_pool2d(x, (1, 2 * reach + 1), 1)
 
     level = mean(luminance)
     variance = (mean(luminance.square()) - level.square()).clamp_min(0)
