@@ -3,7 +3,7 @@ r"""light-s, the light of the default ``lightwell-s``: LOL v1, photographs as th
     lightwell degrade ~/sets/photographs -o ~/sets/night --pairs --copies 8 --seed 1 \
         --hard 0.35 --leave-held-out
     lightwell degrade ~/sets/photographs -o ~/sets/backlit --pairs --copies 3 --seed 31 \
-        --hard 1 --hardness 0.6 1.3 --ev -1 0 --shaken 0.1 --leave-held-out
+        --hard 1 --hardness 0.7 1.4 --ev -0.7 0 --shaken 0.1 --leave-held-out
     lightwell degrade ~/sets/photographs -o ~/sets/lamps --pairs --copies 2 --seed 21 \
         --lamps 1 --ev -4 0 --leave-held-out
     lightwell train light-s --set data=~/sets
@@ -31,7 +31,7 @@ recipe = Recipe(
     name="light-s",
     model="light-s",
     task="light",
-    pairs={"lol_v1:train": 0.37, "night": 0.26, "backlit": 0.14, "lamps": 0.05, "same:photographs": 0.18},
+    pairs={"lol_v1:train": 0.36, "night": 0.24, "backlit": 0.19, "lamps": 0.05, "same:photographs": 0.16},
     steady=("night", "backlit", "lamps", "same:photographs"),
     validate_every=500,
     save_every=500,
