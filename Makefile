@@ -49,7 +49,7 @@ check: $(VENV)/.dev  ## ruff, mypy and import rules alone
 	$(BIN)/lint-imports
 
 docs: $(VENV)/.dev  ## the documentation into build/site; a dead link or a public name without a docstring fails
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 wheel: $(VENV)/.dev  ## build dist/: the source, and from it the wheel
 	rm -rf dist

@@ -75,8 +75,10 @@ def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
     return re.sub(r"^<!-- made: (.+?) -->$", fill, markdown, flags=re.MULTILINE)
 
 
-def on_page_content(content: str, **_: object) -> str:
+def on_page_content(content: str, page: Page, **_: object) -> str:
     """Names with hyphens, such as options, stay in one piece where a line breaks; lists of choices need not."""
+    for role in sorted(set(re.findall(r":(?:attr|class|func|meth|mod):", content))):
+        log.warning("%s shows %s as it is: docstrings of public names take backticks alone", page.file.src_uri, role)
     name = re.compile(r"[\w.-]*-[\w.-]{1,20}")
 
     def whole(text: re.Match[str]) -> str:
