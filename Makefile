@@ -59,6 +59,7 @@ release-check: $(VENV)/.dev  ## what has to hold before a release
 	$(BIN)/python tools/release.py
 	$(MAKE) test test-slow docs wheel
 	$(BIN)/python tools/sizes.py --check dist/*.whl
+	$(BIN)/python tools/installs.py dist/*
 
 clean:  ## remove everything that was made here
 	rm -rf $(VENV) $(VENV)-evaluate $(VENV)-keras $(VENV)-cluster build dist demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -205,6 +205,16 @@ def sizes() -> str:
     return "\n".join(lines) + f"\n\nThe models' part of lightwell, in MB: {models_}. Measured with {measured['with']}."
 
 
+def installs() -> str:
+    """Where a photo was restored after an installation, as tools/installs.py recorded it."""
+    lines = ["| | Python | dependencies | with |", "|---|---|---|---|"]
+    for each in json.loads((ROOT / "docs/installs.json").read_text(encoding="utf-8")):
+        extras = f" with `[{','.join(each['extras'])}]`" if each["extras"] else ""
+        versions = ", ".join(f"{name} {version}" for name, version in each["versions"].items())
+        lines.append(f"| {each['file']}{extras} | {each['python']} | {each['dependencies']} | {versions} |")
+    return "\n".join(lines)
+
+
 def slider(name: str, folder: str = "") -> str:
     """One example photograph before and after, with a line to move."""
     folder = f"{folder}/" if folder else ""
@@ -227,6 +237,7 @@ MADE: dict[str, Callable[..., str]] = {
     "models": models,
     "baselines": baselines,
     "sizes": sizes,
+    "installs": installs,
     "slider": slider,
     "failures": failures,
 }
