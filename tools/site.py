@@ -207,12 +207,13 @@ def sizes() -> str:
 
 def installs() -> str:
     """Where a photo was restored after an installation, as tools/installs.py recorded it."""
-    lines = ["| | Python | dependencies | with |", "|---|---|---|---|"]
+    files: dict[str, list[str]] = {}
     for each in json.loads((ROOT / "docs/installs.json").read_text(encoding="utf-8")):
-        extras = f" with `[{','.join(each['extras'])}]`" if each["extras"] else ""
+        extras = " and " + ", ".join(f"`[{name}]`" for name in each["extras"]) if each["extras"] else ""
         versions = ", ".join(f"{name} {version}" for name, version in each["versions"].items())
-        lines.append(f"| {each['file']}{extras} | {each['python']} | {each['dependencies']} | {versions} |")
-    return "\n".join(lines)
+        head = f"Python {each['python']}, {each['dependencies']} dependencies{extras}"
+        files.setdefault(f"**{head}**: {versions}", []).append(each["file"])
+    return "\n".join(f"- {line} ({' and '.join(kinds)})" for line, kinds in files.items())
 
 
 def slider(name: str, folder: str = "") -> str:
