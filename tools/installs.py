@@ -30,9 +30,8 @@ UV = (sys.executable, "-m", "uv")
 PHOTO = ROOT / "examples" / "coffee_dark.jpg"
 WIDTH = 300
 CANDIDATES = [f"3.{minor}" for minor in range(11, 20)]
-# Those without torch, whose wheels are several gigabytes, and without Ray.
-EXTRAS = ("detect", "heif", "openvino", "raw", "serve", "video")
 AGREEMENT = 45.0  # dB, between any two environments
+# What is tried of each extra: those without torch, whose wheels are several gigabytes, and without Ray.
 TRIED = {
     "heif": ["lightwell", "restore", "night.jpg", "-o", "night.heic", "--preview"],
     "openvino": ["lightwell", "restore", "night.jpg", "-o", "openvino.png", "--device", "openvino"],
@@ -62,7 +61,7 @@ def main() -> None:
     arguments = parser.parse_args()
     pythons = arguments.python or _pythons()
     plan = [(file, python, age, ()) for file in arguments.files for python in pythons for age in ("newest", "oldest")]
-    plan += [(file, pythons[0], "oldest", EXTRAS) for file in arguments.files if file.suffix == ".whl"]
+    plan += [(file, pythons[0], "oldest", tuple(TRIED)) for file in arguments.files if file.suffix == ".whl"]
     done, pictures = [], []
     for file, python, age, extras in plan:
         with tempfile.TemporaryDirectory(prefix="lightwell-") as scratch:
@@ -118,11 +117,7 @@ def _install(
     )
     versions = {each["name"]: each["version"] for each in json.loads(listed.stdout)}
     shown = sorted(map(_name, requirements))
-    exact = subprocess.run(
-        [binaries / "python", "-c", "import platform; print(platform.python_version())"],
-        capture_output=True,
-        check=True,
-    )
+    exact = subprocess.run([binaries / "python", "--version"], capture_output=True, text=True, check=True).stdout
     kind = "wheel" if file.suffix == ".whl" else "source"
     with Image.open(scratch / "restored.png") as restored:
         pixels = np.asarray(restored, np.float64)
