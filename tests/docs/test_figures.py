@@ -38,6 +38,15 @@ def test_the_sizes_are_of_the_models_that_ship() -> None:
     assert sum(measured["parts"].values()) < 200
 
 
+def test_the_oldest_dependencies_that_were_tried_are_those_that_are_allowed() -> None:
+    tried = json.loads((ROOT / "docs/installs.json").read_text(encoding="utf-8"))
+    allowed = dict(re.findall(r'"([\w-]+)>=([\d.]+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8")))
+    oldest = [each for each in tried if each["dependencies"] == "oldest" and each["python"].startswith("3.11.")]
+    assert {each["file"] for each in oldest} == {"wheel", "source"}
+    for name, version in (item for each in oldest for item in each["versions"].items()):
+        assert f"{version}.".startswith(f"{allowed[name]}."), name
+
+
 def test_the_log_tells_of_the_models_that_ship() -> None:
     log = (ROOT / "docs/training-log.md").read_text(encoding="utf-8")
     table = log[log.index("| measure | lightwell-s |") :].partition("\n\n")[0].splitlines()
