@@ -49,7 +49,7 @@ check: $(VENV)/.dev  ## ruff, mypy and import rules alone
 	$(BIN)/lint-imports
 
 docs: $(VENV)/.dev  ## the documentation into build/site; a dead link or a public name without a docstring fails
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 wheel: $(VENV)/.dev  ## build dist/: the source, and from it the wheel
 	rm -rf dist
@@ -59,6 +59,7 @@ release-check: $(VENV)/.dev  ## what has to hold before a release
 	$(BIN)/python tools/release.py
 	$(MAKE) test test-slow docs wheel
 	$(BIN)/python tools/sizes.py --check dist/*.whl
+	$(BIN)/python tools/installs.py dist/*
 
 clean:  ## remove everything that was made here
 	rm -rf $(VENV) $(VENV)-evaluate $(VENV)-keras $(VENV)-cluster build dist demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

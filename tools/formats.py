@@ -14,15 +14,19 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "formats.md"
 
 HEAD = """# Picture formats
 
-Made from the codecs by `python tools/formats.py`; change those, not this page.
+<!-- Made from the codecs by `python tools/formats.py`: change those, not this page. -->
 
 A picture is read upright, with its colours and all that is in the columns below, and written in the format that it came
 in unless the output's name or an option says otherwise. Whatever is lost on the way is said, in `Picture.warnings` for
 reading and by `Picture.write` for writing. Pixels without a colour profile are taken for sRGB.
 
-| Format | Files | Bits written | Transparency | Kept besides the pixels | Needs |
+*Bits* are those that are written, *Keeps* is what is kept besides the pixels, *Needs* is the
+[extra](install.md) to install.
+
+| | Files | Bits | Alpha | Keeps | Needs |
 |---|---|---|---|---|---|
 """
+SHOWN = 4  # suffixes in the table; a format of more has them below
 ORDER = ("ICC", "EXIF", "XMP", "IPTC", "dots per inch", "words")
 
 
@@ -35,17 +39,23 @@ def page() -> str:
 def _row(facts: Facts) -> str:
     cells = (
         facts.name,
-        " ".join(f"`{suffix}`" for suffix in facts.suffixes),
-        ", ".join(map(str, facts.depths)) or "not written",
+        _suffixes(facts) if len(facts.suffixes) <= SHOWN else f"[{len(facts.suffixes)} kinds](#{facts.name.lower()})",
+        ", ".join(map(str, facts.depths)) or "none",
         "yes" if facts.alpha else "no",
         ", ".join(name for name in ORDER if name in facts.keeps) or "-",
-        f"`lightwell[{facts.extra}]`" + " for more than 8 bits" * (facts.format == "AVIF") if facts.extra else "-",
+        f"`[{facts.extra}]`" + " for more than 8 bits" * (facts.format == "AVIF") if facts.extra else "-",
     )
     return "| " + " | ".join(cells) + " |\n"
 
 
+def _suffixes(facts: Facts) -> str:
+    return " ".join(f"`{suffix}`" for suffix in facts.suffixes)
+
+
 def _section(facts: Facts) -> str:
     lines = [f"Read: {facts.reads}."]
+    if len(facts.suffixes) > SHOWN:
+        lines.insert(0, f"Files: {_suffixes(facts)}.")
     if facts.max_side:
         lines.append(f"Written up to {facts.max_side} pixels a side.")
     if facts.quality:

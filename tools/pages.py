@@ -1,17 +1,20 @@
 """Writes docs/benchmarks.md and its pictures, the README's table of models and its picture from the cards that ship.
 
-    python tools/pages.py [--data data] [--time]
+    python tools/pages.py [--check] [--data data] [--time]
 
 With --data (the folder that holds `lol_v1`) the rows of the untouched input and of one fixed gamma are measured again,
-with --time how long the models take; otherwise both come from docs/measured.json.
+with --time how long the models take; otherwise both come from docs/measured.json. With --check it writes nothing and
+says whether the text is as it would be written.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -223,18 +226,8 @@ def sheet(path: Path, names: list[str], height: int) -> None:
     whole.save(path, quality=90)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--time", action="store_true")
-    arguments = parser.parse_args()
-    cards = zoo.cards()
-    measured = json.loads(MEASURED.read_text())
-    if arguments.data:
-        measured["baselines"] = measure_baselines(arguments.data)
-    if arguments.time:
-        measured["time"] = measure_time(cards)
-    MEASURED.write_text(json.dumps(measured, indent=1, ensure_ascii=False) + "\n")
+def benchmarks(cards: list[zoo.Card], measured: dict[str, Any]) -> str:
+    """The page docs/benchmarks.md."""
     rows = measured["baselines"] | {card.name: card.content["numbers"] for card in cards}
     quoted = "".join(f"| {' | '.join(row)} |\n" for row in PUBLISHED)
     tables = "\n".join(table(data, rows) for data in reversed(SETS))
@@ -244,15 +237,38 @@ def main() -> None:
     fronts = FRONTS + "\n".join(measured["fronts"].values())
     experiments = EXPERIMENTS + "\n".join(measured["experiments"].values())
     parts = (INTRODUCTION, tables, COMPARED + beside, fronts, experiments, QUOTED + quoted + NOT_COMPARED)
-    page = "\n".join(parts)
-    (ROOT / "docs" / "benchmarks.md").write_text(page, encoding="utf-8")
+    return "\n".join(parts)
 
-    readme = ROOT / "README.md"
-    before, _, rest = readme.read_text(encoding="utf-8").partition("<!-- models:begin -->\n")
+
+def readme(cards: list[zoo.Card], before: str) -> str:
+    """README.md with its table of models anew."""
+    head, _, rest = before.partition("<!-- models:begin -->\n")
     _, _, after = rest.partition("<!-- models:end -->")
-    readme.write_text(
-        f"{before}<!-- models:begin -->\n{models_table(cards)}<!-- models:end -->{after}", encoding="utf-8"
-    )
+    return f"{head}<!-- models:begin -->\n{models_table(cards)}<!-- models:end -->{after}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--time", action="store_true")
+    parser.add_argument("--check", action="store_true")
+    arguments = parser.parse_args()
+    cards = zoo.cards()
+    measured = json.loads(MEASURED.read_text(encoding="utf-8"))
+    if arguments.data:
+        measured["baselines"] = measure_baselines(arguments.data)
+    if arguments.time:
+        measured["time"] = measure_time(cards)
+    pages = {
+        MEASURED: json.dumps(measured, indent=1, ensure_ascii=False) + "\n",
+        ROOT / "docs" / "benchmarks.md": benchmarks(cards, measured),
+        ROOT / "README.md": readme(cards, (ROOT / "README.md").read_text(encoding="utf-8")),
+    }
+    if arguments.check:
+        stale = [path.name for path, text in pages.items() if path.read_text(encoding="utf-8") != text]
+        sys.exit(f"{', '.join(stale)}: not what the cards say, run python tools/pages.py" if stale else 0)
+    for path, text in pages.items():
+        path.write_text(text, encoding="utf-8")
     sheet(ROOT / "docs" / "before-after.jpg", [cards[0].name], 300)
     sheet(ROOT / "docs" / "comparison.jpg", [card.name for card in cards], 200)
 

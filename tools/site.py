@@ -75,8 +75,10 @@ def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
     return re.sub(r"^<!-- made: (.+?) -->$", fill, markdown, flags=re.MULTILINE)
 
 
-def on_page_content(content: str, **_: object) -> str:
+def on_page_content(content: str, page: Page, **_: object) -> str:
     """Names with hyphens, such as options, stay in one piece where a line breaks; lists of choices need not."""
+    for role in sorted(set(re.findall(r":(?:attr|class|func|meth|mod):", content))):
+        log.warning("%s shows %s as it is: docstrings of public names take backticks alone", page.file.src_uri, role)
     name = re.compile(r"[\w.-]*-[\w.-]{1,20}")
 
     def whole(text: re.Match[str]) -> str:
@@ -203,6 +205,17 @@ def sizes() -> str:
     return "\n".join(lines) + f"\n\nThe models' part of lightwell, in MB: {models_}. Measured with {measured['with']}."
 
 
+def installs() -> str:
+    """Where a photo was restored after an installation, as tools/installs.py recorded it."""
+    files: dict[str, list[str]] = {}
+    for each in json.loads((ROOT / "docs/installs.json").read_text(encoding="utf-8")):
+        extras = " and " + ", ".join(f"`[{name}]`" for name in each["extras"]) if each["extras"] else ""
+        versions = ", ".join(f"{name} {version}" for name, version in each["versions"].items())
+        head = f"Python {each['python']}, {each['dependencies']} dependencies{extras}"
+        files.setdefault(f"**{head}**: {versions}", []).append(each["file"])
+    return "\n".join(f"- {line} ({' and '.join(kinds)})" for line, kinds in files.items())
+
+
 def slider(name: str, folder: str = "") -> str:
     """One example photograph before and after, with a line to move."""
     folder = f"{folder}/" if folder else ""
@@ -225,6 +238,7 @@ MADE: dict[str, Callable[..., str]] = {
     "models": models,
     "baselines": baselines,
     "sizes": sizes,
+    "installs": installs,
     "slider": slider,
     "failures": failures,
 }

@@ -49,8 +49,9 @@ def publish(
 ) -> dict[str, Any]:
     """Writes a model's weights and graphs and brings the numbers of NAME.json up to date.
 
-    What a person has to say (summary, training, known failures) and the spec stand in NAME.json already and stay.
-    Everything is measured before anything in ``zoo`` is replaced.
+    What a person has to say (summary, training, known failures) and the spec stand in NAME.json already and stay. Where
+    it says ``"stored": "float16"``, what ships and is measured is rounded to that. Everything is measured before
+    anything in ``zoo`` is replaced.
 
     Args:
         weights: a weights file or the folder of a training run; of a model of several networks one for each role.
@@ -92,8 +93,9 @@ def publish(
                     path.write_bytes((zoo / path.name).read_bytes())
                 files += [graph, linked]
                 continue
-            save_weights(net, linked)
-            export_onnx(net, graph, name=stem, bytes_per_pixel=spec.bytes_per_pixel)
+            save_weights(net, linked, half=content.get("stored") == "float16")
+            shipped = load_model(linked).eval()
+            export_onnx(shipped, graph, name=stem, bytes_per_pixel=spec.bytes_per_pixel)
             link_weights(graph, linked)
             files += [graph, linked]
         content["parameters"] = sum(

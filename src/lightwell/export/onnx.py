@@ -279,7 +279,7 @@ def link_weights(model_path: Path, weights_path: Path) -> None:
     """Makes an ONNX file take its parameters from the safetensors file beside it, so that they ship once.
 
     Both files must lie in one folder and hold the same network. Convolutions that a batch norm follows keep their own
-    numbers: the graph has the two multiplied out.
+    numbers: the graph has the two multiplied out. What the file holds in float16 the graph widens when it is loaded.
 
     Raises:
         ValueError: when the files lie in different folders, or a parameter of the graph is not in the weights file.
@@ -290,17 +290,29 @@ def link_weights(model_path: Path, weights_path: Path) -> None:
     (header_size,) = struct.unpack("<Q", raw[:8])
     header = json.loads(raw[8 : 8 + header_size])
     model = onnx.load(model_path)
+    widened = []
     for tensor in model.graph.initializer:
-        if tensor.name not in header or _before_batch_norm(tensor.name, header):
+        name = tensor.name
+        if name not in header or _before_batch_norm(name, header):
             continue
-        begin, end = (8 + header_size + offset for offset in header[tensor.name]["data_offsets"])
-        if numpy_helper.to_array(tensor).tobytes() != raw[begin:end]:
-            raise ValueError(f"{tensor.name} of {model_path} is not the one in {weights_path}")
+        begin, end = (8 + header_size + offset for offset in header[name]["data_offsets"])
+        values = numpy_helper.to_array(tensor)
+        if header[name]["dtype"] == "F16":
+            stored = np.frombuffer(raw[begin:end], np.float16).astype(np.float32)
+            tensor.name, tensor.data_type = f"{name}.stored", onnx.TensorProto.FLOAT16
+            widened.append(onnx.helper.make_node("Cast", [tensor.name], [name], to=onnx.TensorProto.FLOAT))
+        else:
+            stored = np.frombuffer(raw[begin:end], values.dtype)
+        if values.tobytes() != stored.tobytes():
+            raise ValueError(f"{name} of {model_path} is not the one in {weights_path}")
         tensor.ClearField("raw_data")
         tensor.data_location = onnx.TensorProto.EXTERNAL
         del tensor.external_data[:]
         for key, value in (("location", weights_path.name), ("offset", begin), ("length", end - begin)):
             tensor.external_data.add(key=key, value=str(value))
+    nodes = [*widened, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
     _write(model, model_path)
 
 

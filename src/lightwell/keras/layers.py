@@ -290,13 +290,13 @@ class _SpatialAttention(Layer):
 
 @_register
 class DarkIREncoderBlock(_SpatialAttention):
-    """Spatial attention, then a product with the :class:`FreMLP` of the normalised features ("EBlock").
+    """Spatial attention, then a product with the `FreMLP` of the normalised features ("EBlock").
 
     Args:
         dilations: dilations of the branches, one for each.
         extra_depth_wise: an extra depthwise 3x3 convolution.
-        transform: as for :class:`FreMLP`.
-        fold: as for :class:`FreMLP`.
+        transform: as for `FreMLP`.
+        fold: as for `FreMLP`.
 
     Shape:
         ``(N, H, W, C)`` to the same.

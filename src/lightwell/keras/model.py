@@ -73,7 +73,7 @@ def create_darkir_model(
         encoder_dilations: as dilations, for the encoder blocks; the published networks have one branch.
         full_size_side: enlarge the side output to the picture's size, so that one target serves both; else it has
             ``ceil(H / m)`` rows and ``ceil(W / m)`` columns, m being 2 to the number of levels.
-        transform: "fft", or "matrix" for a graph without complex numbers (see :func:`by_matrices`).
+        transform: "fft", or "matrix" for a graph without complex numbers (see `by_matrices`).
         name: the model's.
 
     Raises:

@@ -195,14 +195,14 @@ class _Files(Sequence[Array]):
 
 
 class FolderPairs(AugmentedPairs):
-    """:class:`AugmentedPairs` of a folder with ``low``, dark pictures, and ``high``, the same scenes well lit, by name.
+    """`AugmentedPairs` of a folder with ``low``, dark pictures, and ``high``, the same scenes well lit, by name.
 
     Pictures are read as they are needed; ``workers`` and ``use_multiprocessing`` of ``keras.utils.PyDataset`` read
     ahead. All are read once before, so that a broken one is named now.
 
     Args:
         folder: with ``low`` and ``high`` in it.
-        options: as of :class:`AugmentedPairs`.
+        options: as of `AugmentedPairs`.
 
     Raises:
         DataError: when a folder or a partner is missing.

@@ -148,9 +148,9 @@ def create_model(name: str, pretrained: bool | str | os.PathLike[str] = False, *
     """A network by name, in training mode.
 
     Args:
-        name: one of :func:`list_models`.
+        name: one of `list_models`.
         pretrained: True loads the weights that ship under this name; a path or another name loads those of
-            :func:`find_weights`.
+            `find_weights`.
         settings: replace fields of the network's configuration, as ``width=24``.
 
     Raises:
@@ -206,7 +206,7 @@ def _changed(net: nn.Module, settings: dict[str, Any]) -> nn.Module:
 
 
 def load_model(model: str | os.PathLike[str]) -> nn.Module:
-    """The network of :func:`find_weights`, in training mode.
+    """The network of `find_weights`, in training mode.
 
     Raises:
         WeightsError: when there is no such model or its file is not one of ours.
@@ -214,20 +214,27 @@ def load_model(model: str | os.PathLike[str]) -> nn.Module:
     return load_weights(find_weights(model))
 
 
-def save_weights(net: nn.Module, path: Path) -> None:
+def save_weights(net: nn.Module, path: Path, *, half: bool = False) -> None:
     """Writes a network's parameters and configuration; the file appears whole or not at all.
+
+    Args:
+        net: the network.
+        path: the file.
+        half: whether parameters are rounded to float16, which halves the file; loading widens them again.
 
     Raises:
         FileError: when the folder or the disk refuses.
     """
     metadata = {"network": type(net).__name__.lower(), "config": json.dumps(asdict(net.config))}  # type: ignore[call-overload]
     state = {key: value.contiguous() for key, value in net.state_dict().items()}
+    if half:
+        state = {key: value.half() if value.is_floating_point() else value for key, value in state.items()}
     with whole_file(path) as file:
         file.write(save(state, metadata))
 
 
 def load_weights(path: Path) -> nn.Module:
-    """The network in a file that :func:`save_weights` wrote.
+    """The network in a file that `save_weights` wrote.
 
     Raises:
         WeightsError: when the file is missing, is not such a file, or its parameters do not fit its configuration.

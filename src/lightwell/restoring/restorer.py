@@ -135,7 +135,7 @@ class Restorer:
             picture: a `Picture`, or an sRGB array ``(H, W, 3)`` or gray ``(H, W)`` of uint8, uint16, or floats in
                 [0, 1].
             controls: strength, brightness and what else a person may ask for; by default the model's result.
-            guide: what :meth:`guide` gave for this picture, or one like it; by default it is made.
+            guide: what `guide` gave for this picture, or one like it; by default it is made.
             progress: told the share that is done, in [0, 1].
             settings: fields of `Controls` by name, such as ``strength=0.5``, in place of those of ``controls``.
 
