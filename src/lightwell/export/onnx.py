@@ -340,7 +340,10 @@ def _tidy(model: onnx.ModelProto) -> onnx.ModelProto:
 def _simplify(graph: onnx.GraphProto) -> None:
     """Leaves out what is computed twice, and what is computed of small constants, so that the graph loads quickly."""
     outputs = {value.name for value in graph.output}
-    known: dict[str, Any] = {}
+    known: dict[str, Any] = {
+        tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer if math.prod(tensor.dims) <= _LARGEST_FOLDED
+    }
+    parameters = set(known)
     made: dict[tuple[Any, ...], list[str]] = {}
     names: dict[str, str] = {}
     nodes = []
@@ -362,7 +365,14 @@ def _simplify(graph: onnx.GraphProto) -> None:
     used = set().union(*(node.input for node in nodes))
     del graph.node[:]
     graph.node.extend(nodes)
-    graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in known.items() if name in used)
+    kept = [tensor for tensor in graph.initializer if tensor.name in used]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
+    graph.initializer.extend(
+        numpy_helper.from_array(value, name)
+        for name, value in known.items()
+        if name in used and name not in parameters
+    )
 
 
 def _short_names(graph: onnx.GraphProto) -> dict[str, str]:
