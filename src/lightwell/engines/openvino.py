@@ -6,13 +6,12 @@ import threading
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from lightwell.engines.base import Array, Precision, cores, refuse_no_numbers
-from lightwell.engines.reference import Reference
+from lightwell.engines.reference import Compared, Reference
 from lightwell.errors import DeviceError, WeightsError
 
 __all__ = ["OpenVino", "installed"]
@@ -26,7 +25,7 @@ def installed() -> bool:
     return find_spec("openvino") is not None
 
 
-class OpenVino:
+class OpenVino(Compared):
     """An :class:`~lightwell.engines.base.Engine` on the CPU.
 
     A graph's first call in a process is also made in onnxruntime, in float32, and the two must agree to 45 dB and
@@ -44,7 +43,7 @@ class OpenVino:
     """
 
     def __init__(self, graph: Path, threads: int | None = None, precision: Precision = "auto") -> None:
-        self._trusted = Reference(graph, threads)
+        super().__init__(Reference(graph, threads))
         try:
             import openvino
         except ImportError as error:
@@ -70,18 +69,6 @@ class OpenVino:
     @property
     def device(self) -> str:
         return "openvino, bfloat16" if self._half else "openvino"
-
-    @property
-    def inputs(self) -> Mapping[str, tuple[int | None, ...]]:
-        return self._trusted.inputs
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        return self._trusted.outputs
-
-    @property
-    def metadata(self) -> Mapping[str, str]:
-        return MappingProxyType(self._trusted.metadata)
 
     def __call__(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         arrays = {name: np.ascontiguousarray(feeds[name], np.float32) for name in self.inputs}

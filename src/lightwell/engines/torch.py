@@ -11,12 +11,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 
 from lightwell.engines.base import Array, Precision, cores, refuse_no_numbers
-from lightwell.engines.reference import Reference
+from lightwell.engines.reference import Compared, Reference
 from lightwell.errors import DeviceError, WeightsError
 
 __all__ = ["Torch", "installed"]
@@ -54,7 +53,7 @@ class _Threads:
 _SHARED = _Threads()
 
 
-class Torch:
+class Torch(Compared):
     """An :class:`~lightwell.engines.base.Engine` on a GPU with CUDA, or on the CPU where there is none.
 
     The network that NAME.safetensors beside NAME.onnx tells runs eagerly, channels last, with nothing compiled. A part
@@ -74,7 +73,7 @@ class Torch:
     """
 
     def __init__(self, graph: Path, threads: int | None = None, precision: Precision = "auto") -> None:
-        self._trusted = Reference(graph, threads)
+        super().__init__(Reference(graph, threads))
         weights = graph.with_suffix(".safetensors")
         try:
             import torch
@@ -100,18 +99,6 @@ class Torch:
     @property
     def device(self) -> str:
         return f"torch on {self._place.type}" + (f", {self._precision}" if self._half else "")
-
-    @property
-    def inputs(self) -> Mapping[str, tuple[int | None, ...]]:
-        return self._trusted.inputs
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        return self._trusted.outputs
-
-    @property
-    def metadata(self) -> Mapping[str, str]:
-        return MappingProxyType(self._trusted.metadata)
 
     def __call__(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         way_out = "the precision float32" if self._half else "the device cpu"
