@@ -29,6 +29,8 @@ def net() -> DarkIR:
     for name, parameter in net.named_parameters():
         if name.endswith(("beta", "gamma")):
             nn.init.normal_(parameter, std=0.3)
+        elif ".norm" in name:
+            nn.init.normal_(parameter, 1, 0.3)
     return net
 
 

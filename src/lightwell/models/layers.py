@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -49,7 +51,8 @@ class LayerNorm2d(nn.Module):
     """Layer normalisation over the channels of every pixel.
 
     In a graph it is spelt out: the operator wants the channels last, and turning features there and back takes longer
-    than what it does.
+    than what it does. Where ``by_sum`` is set, the spread is a sum over the channels rather than a convolution, which
+    takes a little longer and rounds differently in bfloat16.
 
     Args:
         channels: channels of the input.
@@ -63,7 +66,7 @@ class LayerNorm2d(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
-        self.eps = eps
+        self.eps, self.by_sum = eps, False
 
     def forward(self, x: Tensor) -> Tensor:
         if exporting():
@@ -72,11 +75,16 @@ class LayerNorm2d(nn.Module):
         return x.permute(0, 3, 1, 2)
 
     def _spelt_out(self, x: Tensor) -> Tensor:
-        # A convolution with one kernel takes the mean over the channels quicker than the operator for means does.
+        # Convolutions with constant kernels take means over channels quicker than the operator for means does, and sum
+        # in float32 where their results are bfloat16.
         channels = len(self.weight)
         mean = torch.full((1, channels, 1, 1), 1 / channels, dtype=x.dtype, device=x.device)
-        centred = x - F.conv2d(x, mean)
-        spread = (F.conv2d(centred.square(), mean) + self.eps).sqrt()
+        own = torch.eye(channels, dtype=x.dtype, device=x.device)[:, :, None, None]
+        centred = F.conv2d(x, own - mean)
+        if self.by_sum:
+            spread = (centred.square().sum(1, keepdim=True) + channels * self.eps).sqrt() / math.sqrt(channels)
+        else:
+            spread = (F.conv2d(centred.square(), mean) + self.eps).sqrt()
         return centred / spread * self.weight.reshape(-1, 1, 1) + self.bias.reshape(-1, 1, 1)
 
 
