@@ -34,7 +34,7 @@ class Auto(Compared):
     def __call__(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         if self._engine is self._quick:
             try:
-                self._trusted.check(self._quick.device, self._quick, feeds, "the device cpu")
+                self._trusted.check(self._quick.device, self._quick, feeds, self._way_out)
                 return self._quick(feeds)
             except LightwellError:  # what is wrong with the picture, the CPU will say
                 self._engine = self._trusted

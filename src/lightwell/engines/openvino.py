@@ -43,16 +43,15 @@ class OpenVino(Compared):
     """
 
     def __init__(self, graph: Path, threads: int | None = None, precision: Precision = "auto") -> None:
-        super().__init__(Reference(graph, threads))
+        self._half = precision == "bfloat16"
+        super().__init__(Reference(graph, threads), half=self._half)
         try:
             import openvino
         except ImportError as error:
             raise DeviceError(
-                "OpenVINO is not installed: pip install 'lightwell[openvino]', or choose the device cpu"
+                f"OpenVINO is not installed: pip install 'lightwell[openvino]', or choose {self._way_out}"
             ) from error
-        self.graph = graph
-        self._half = precision == "bfloat16"
-        self._core = openvino.Core()
+        self.graph, self._core = graph, openvino.Core()
         if self._half and "BF16" not in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise DeviceError("this CPU does not compute in bfloat16: choose the precision float32")
         threads = threads or cores()
@@ -80,7 +79,7 @@ class OpenVino(Compared):
             raise WeightsError(f"{self.graph} does not run on OpenVINO: {reason}; try the device cpu") from error
         found = {name: np.array(request.get_tensor(name).data, np.float32) for name in self.outputs}
         refuse_no_numbers(self.graph, self.device, found)
-        self._trusted.compare(self.device, arrays, found, "the precision float32" if self._half else "the device cpu")
+        self._trusted.compare(self.device, arrays, found, self._way_out)
         return found
 
     def _for_shapes(self, arrays: Mapping[str, Array]) -> Any:

@@ -109,10 +109,12 @@ class Compared:
 
     Args:
         trusted: the graph in onnxruntime.
+        half: whether the engine computes in less than float32.
     """
 
-    def __init__(self, trusted: Reference) -> None:
+    def __init__(self, trusted: Reference, *, half: bool = False) -> None:
         self._trusted = trusted
+        self._way_out = "the precision float32" if half else "the device cpu"
 
     @property
     def inputs(self) -> Mapping[str, tuple[int | None, ...]]:

@@ -62,7 +62,9 @@ class Torch(Compared):
 
     Args:
         graph: an ONNX file, with the weights that it was made from beside it.
-        threads: of the CPU for one call; by default one for each core that this process may use.
+        threads: of the CPU for one call; by default one for each core that this process may use. Torch's number of
+            threads is the process's: it is this one while a call runs, for other work with torch too, and the one
+            before when none does.
         precision: ``bfloat16`` and ``float16`` compute in it what torch does quicker so; spectra stay in float32.
             Otherwise everything is float32, which on a GPU is TF32 in convolutions, as torch's default is.
 
@@ -73,7 +75,7 @@ class Torch(Compared):
     """
 
     def __init__(self, graph: Path, threads: int | None = None, precision: Precision = "auto") -> None:
-        super().__init__(Reference(graph, threads))
+        super().__init__(Reference(graph, threads), half=precision in ("bfloat16", "float16"))
         weights = graph.with_suffix(".safetensors")
         try:
             import torch
@@ -101,8 +103,7 @@ class Torch(Compared):
         return f"torch on {self._place.type}" + (f", {self._precision}" if self._half else "")
 
     def __call__(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        way_out = "the precision float32" if self._half else "the device cpu"
-        self._trusted.check(self.device, self._run, feeds, way_out)
+        self._trusted.check(self.device, self._run, feeds, self._way_out)
         return self._run(feeds)
 
     def _run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
