@@ -1,7 +1,7 @@
 """How far restoring is from the limit of the machine's arithmetic.
 
     python benchmarks/limit.py [--sizes 400x600 1080x1920 4000x6000] [--engines cpu openvino openvino-bfloat16 torch]
-    python benchmarks/limit.py --flat            # 1 to 100 megapixels on the CPU; some ten minutes on two cores
+    python benchmarks/limit.py --flat            # 1 to 100 megapixels on the CPU; some four minutes on two cores
     python benchmarks/limit.py --folder 40       # pictures a second with one job and with two
     python benchmarks/limit.py --load            # processor time to load each graph of the model, and for --help
     python benchmarks/limit.py --profile [--side 256] [--nodes 20]
@@ -10,7 +10,7 @@ The limit is the time that the convolutions' multiplications would take at the r
 products, measured in the same run. Times are the least of --rounds, engines in turn, arrays in and out, one round above
 8 megapixels; "file to file" also reads and writes a JPEG, with the model loaded. "alone" is the processor time of a
 process that loads the model and restores that file, and "peak" its memory; both hold what this script itself imports.
-Where other programs take the core, only "alone", "peak" and --load can be trusted.
+Where other programs take the core, only "alone", "peak" and --load can be trusted. --flat is of arrays alone.
 --profile prints what each kind of operator takes in onnxruntime, and each of the slowest nodes.
 """
 
@@ -112,7 +112,6 @@ def times(card: zoo.Card, model: str | None, names: list[str], sizes: list[str],
     table = Table(*columns)
     table.title = f"{card.name}, {threads} threads, {speed / 1e9:.0f} GFLOP/s, {work / 1e3:.0f} kFLOP a pixel"
     restorers = {name: restorer_of(name, model, threads) for name in names}
-    speeds = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "dark.jpg"), Path(folder, "restored.jpg")
         for size in sizes:
@@ -131,12 +130,21 @@ def times(card: zoo.Card, model: str | None, names: list[str], sizes: list[str],
             for name in restorers:
                 a, b = min(inside[name]), min(whole[name])
                 cold, held = alone(name, model, source, threads)
-                speeds[name].append(height * width / a / 1e6)
-                rows = f"{a:.3f}", f"{a / limit:.1f}", f"{speeds[name][-1]:.2f}", f"{b:.3f}", f"{b / limit:.1f}"
+                rows = f"{a:.3f}", f"{a / limit:.1f}", f"{height * width / a / 1e6:.2f}", f"{b:.3f}", f"{b / limit:.1f}"
                 table.add_row(size, name, *rows, f"{cold:.1f}", f"{held / 2**20:.0f}")
     Console(width=max(100, Console().width)).print(table)
-    for name, measured in speeds.items():
-        print(f"{name}: megapixels a second differ by {max(measured) / min(measured) - 1:.0%} between the sizes")
+
+
+def flat(card: zoo.Card, model: str | None, sizes: list[str], threads: int) -> None:
+    """Prints megapixels a second, arrays in and out, of pictures of growing sizes."""
+    restorer, speeds = restorer_of("cpu", model, threads), []
+    restorer(dark_picture(512, 512))
+    for size in sizes:
+        height, width = map(int, size.split("x"))
+        dark = dark_picture(height, width)
+        speeds.append(height * width / 1e6 / least(lambda: restorer(dark), 1))  # noqa: B023
+        print(f"{card.name}, {threads} threads, {size}: {speeds[-1]:.3f} megapixels a second", flush=True)
+    print(f"they differ by {max(speeds) / min(speeds) - 1:.0%}")
 
 
 def folder_of(card: zoo.Card, model: str | None, count: int, rounds: int) -> None:
@@ -226,7 +234,7 @@ def profile(card: zoo.Card, side: int, threads: int, slowest: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model")
-    parser.add_argument("--sizes", nargs="+", default=["400x600", "1080x1920"])
+    parser.add_argument("--sizes", nargs="+", help="by default 400x600 and 1080x1920, with --flat 1 to 100 megapixels")
     parser.add_argument("--engines", nargs="+", default=["cpu", "openvino", "openvino-bfloat16"])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=cores())
@@ -248,9 +256,11 @@ def main() -> None:
         load(card, options.rounds)
     elif options.folder:
         folder_of(card, options.model, options.folder, options.rounds)
+    elif options.flat:
+        flat(card, options.model, options.sizes or FLAT, options.threads)
     else:
-        names, sizes = (["cpu"], FLAT) if options.flat else (options.engines, options.sizes)
-        times(card, options.model, names, sizes, options.rounds, options.threads)
+        sizes = options.sizes or ["400x600", "1080x1920"]
+        times(card, options.model, options.engines, sizes, options.rounds, options.threads)
 
 
 if __name__ == "__main__":
