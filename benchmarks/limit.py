@@ -4,14 +4,14 @@
     python benchmarks/limit.py --flat            # 1 to 100 megapixels on the CPU; some four minutes on two cores
     python benchmarks/limit.py --folder 40       # pictures a second with one job and with two
     python benchmarks/limit.py --load            # processor time to load each graph of the model, and for --help
-    python benchmarks/limit.py --profile [--side 256] [--nodes 20]
+    python benchmarks/limit.py --profile [--side 256] [--nodes 20] [--engines cpu openvino-bfloat16]
 
 The limit is the time that the convolutions' multiplications would take at the rate of this machine's float32 matrix
 products, measured in the same run. Times are the least of --rounds, engines in turn, arrays in and out, one round above
 8 megapixels; "file to file" also reads and writes a JPEG, with the model loaded. "alone" is the processor time of a
 process that loads the model and restores that file, and "peak" its memory; both hold what this script itself imports.
 Where other programs take the core, only "alone", "peak" and --load can be trusted. --flat is of arrays alone.
---profile prints what each kind of operator takes in onnxruntime, and each of the slowest nodes.
+--profile prints what each kind of operator takes in onnxruntime or OpenVINO, and each of the slowest nodes.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import math
 import resource
 import subprocess
 import sys
@@ -197,38 +198,83 @@ def load(card: zoo.Card, rounds: int) -> None:
         print(f"{card.name}: {name}: {min(seconds):.3f} s")
 
 
-def profile(card: zoo.Card, side: int, threads: int, slowest: int) -> None:
+def profile(card: zoo.Card, name: str, side: int, threads: int, slowest: int) -> None:
+    """Prints the milliseconds of each kind of operator, and of the slowest, in onnxruntime or OpenVINO."""
+    low = np.random.default_rng(0).random((1, 4, side, side), np.float32) * np.float32(0.3)
+    graph = card.graphs[MAIN[card.spec.strategy]]
+    found = (profile_openvino if name.startswith("openvino") else profile_onnxruntime)(graph, name, low, threads)
+    kinds, counts = Counter[str](), Counter[str]()
+    for kind, _, taken in found:
+        kinds[kind] += taken
+        counts[kind] += 1
+    table = Table(
+        "operator", "number", "ms", "share", title=f"{card.name}, {name}, a tile of {side}, least of ten runs"
+    )
+    for kind, taken in kinds.most_common(20):
+        table.add_row(kind, str(counts[kind]), f"{taken:.1f}", f"{taken / kinds.total():.1%}")
+    Console().print(table)
+    table = Table("node", "ms", "shapes", title=f"the {slowest} slowest nodes")
+    for kind, shapes, taken in sorted(found, key=lambda node: node[2], reverse=True)[:slowest]:
+        table.add_row(kind, f"{taken:.2f}", shapes)
+    if slowest:
+        Console().print(table)
+
+
+def profile_onnxruntime(graph: Path, _: str, low: NDArray[np.float32], threads: int) -> list[tuple[str, str, float]]:
+    """The kind, the shapes and the milliseconds of each node."""
     ort = load_onnxruntime()
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.enable_profiling = threads, True
     with tempfile.TemporaryDirectory() as folder:
         options.profile_file_prefix = str(Path(folder, "profile"))
-        session = ort.InferenceSession(card.graphs[MAIN[card.spec.strategy]], options, ["CPUExecutionProvider"])
-        low = np.random.default_rng(0).random((1, session.get_inputs()[0].shape[1], side, side), np.float32) * 0.3
+        session = ort.InferenceSession(graph, options, ["CPUExecutionProvider"])
+        entry = session.get_inputs()[0]
         for _ in range(10):
-            session.run(None, {session.get_inputs()[0].name: low})
+            session.run(None, {entry.name: low[:, : entry.shape[1]]})
         events = json.loads(Path(session.end_profiling()).read_text())
-    nodes: dict[tuple[str, str], list[float]] = defaultdict(list)
-    shapes: dict[tuple[str, str], str] = {}
+    nodes: dict[tuple[str, str, str], list[float]] = defaultdict(list)
     for event in events:
         if event.get("cat") == "Node" and event["name"].endswith("kernel_time"):
-            node = event["args"]["op_name"], event["name"]
-            nodes[node].append(event["dur"])
             sizes = [*event["args"]["input_type_shape"], *event["args"]["output_type_shape"]]
-            shapes[node] = " ".join("x".join(map(str, side)) for size in sizes for side in size.values())
-    kinds, counts = Counter[str](), Counter[str]()
-    for (kind, _), taken in nodes.items():
-        kinds[kind] += min(taken)
-        counts[kind] += 1
-    table = Table("operator", "number", "ms", "share", title=f"{card.name}, a tile of {side}, least of ten runs")
-    for kind, taken in kinds.most_common(20):
-        table.add_row(kind, str(counts[kind]), f"{taken / 1e3:.1f}", f"{taken / kinds.total():.1%}")
-    Console().print(table)
-    table = Table("node", "ms", "shapes", title=f"the {slowest} slowest nodes")
-    for (kind, name), taken in sorted(nodes.items(), key=lambda item: min(item[1]), reverse=True)[:slowest]:
-        table.add_row(kind, f"{min(taken) / 1e3:.2f}", shapes[kind, name])
-    if slowest:
-        Console().print(table)
+            shapes = " ".join("x".join(map(str, side)) for size in sizes for side in size.values())
+            nodes[event["name"], event["args"]["op_name"], shapes].append(event["dur"] / 1e3)
+    return [(kind, shapes, min(taken)) for (_, kind, shapes), taken in nodes.items()]
+
+
+def profile_openvino(graph: Path, name: str, low: NDArray[np.float32], threads: int) -> list[tuple[str, str, float]]:
+    """The same in OpenVINO, which tells the mean of all calls; the first, which compiles, is taken out again."""
+    import openvino
+
+    core = openvino.Core()
+    model = core.read_model(str(graph))
+    low = low[:, : model.inputs[0].partial_shape[1].get_length()]
+    model.reshape(list(low.shape))
+    compiled = core.compile_model(
+        model,
+        "CPU",
+        {
+            "INFERENCE_PRECISION_HINT": "bf16" if name.endswith("bfloat16") else "f32",
+            "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": 1,
+            "PERF_COUNT": True,
+        },
+    )
+    request = compiled.create_infer_request()
+    sums: dict[str, float] = {}
+    least_of: dict[str, float] = {}
+    kinds: dict[str, str] = {}
+    for call in range(1, 13):
+        request.infer([low])
+        for node in request.profiling_info:
+            total = call * node.real_time.total_seconds() * 1e3
+            if call > 2:
+                least_of[node.node_name] = min(least_of.get(node.node_name, math.inf), total - sums[node.node_name])
+            sums[node.node_name], kinds[node.node_name] = total, f"{node.node_type} {node.exec_type}"
+    shapes = {
+        operator.get_friendly_name(): " ".join("x".join(map(str, output.shape)) for output in operator.outputs())
+        for operator in compiled.get_runtime_model().get_ops()
+    }
+    return [(kinds[node], shapes.get(node, ""), taken) for node, taken in least_of.items() if sums[node]]
 
 
 def main() -> None:
@@ -251,7 +297,8 @@ def main() -> None:
         return
     card = card_of(options.model)
     if options.profile:
-        profile(card, options.side, options.threads, options.nodes)
+        for name in options.engines:
+            profile(card, name, options.side, options.threads, options.nodes)
     elif options.load:
         load(card, options.rounds)
     elif options.folder:

@@ -19,13 +19,12 @@ from lightwell.restoring.guided import agree
 from lightwell.restoring.lighting import light_up
 from lightwell.restoring.tiles import Piecewise, fits_whole
 
-__all__ = ["GUIDE_SIDE", "Guide", "GuidedTiles", "LightThenDetail", "Network", "Strategy"]
+__all__ = ["Guide", "GuidedTiles", "LightThenDetail", "Network", "Strategy"]
 
 Network = Callable[[Floats], Floats]
 """A network: ``(h, w, C)`` to ``(h, w, C')``."""
 
-GUIDE_SIDE = 1024
-"""The longest side of the guide of guided tiles, in pixels."""
+_GUIDE_SIDE = 1024  # the longest of the guide of guided tiles, in pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,13 +77,11 @@ class GuidedTiles:
 
     Args:
         restore: the network, ``(h, w, 3)`` to the same.
-        guide_side: the longest side of the guide.
         of_parts: makes, of the picture reduced, the network for parts of it, where that is another one than for whole
             pictures.
     """
 
     restore: Network
-    guide_side: int = GUIDE_SIDE
     of_parts: Callable[[Floats], Network] | None = None
     blends_in_guide: bool = False
 
@@ -104,7 +101,7 @@ class GuidedTiles:
         return rows * columns
 
     def _small(self, size: tuple[int, int], tile: int) -> tuple[int, int]:
-        scale = min(1.0, self.guide_side / max(size), tile / (size[0] * size[1]) ** 0.5, 2 * tile / max(size))
+        scale = min(1.0, _GUIDE_SIDE / max(size), tile / (size[0] * size[1]) ** 0.5, 2 * tile / max(size))
         return max(1, int(size[0] * scale)), max(1, int(size[1] * scale))
 
     def refuse_unsuited(self, controls: Controls) -> None:
