@@ -172,7 +172,7 @@ def folder_of(card: zoo.Card, model: str | None, count: int, rounds: int) -> Non
     )
 
 
-def load(card: zoo.Card, rounds: int) -> None:
+def load(card: zoo.Card, model: str | None, rounds: int) -> None:
     """Prints the processor time to load graphs, worked over by onnxruntime and not, and the command's for its help."""
     ways: dict[str, Callable[[], object]] = {
         f"{role}, {'worked over' if optimised else 'as it is'}": partial(
@@ -181,7 +181,7 @@ def load(card: zoo.Card, rounds: int) -> None:
         for role, graph in card.graphs.items()
         for optimised in (True, False)
     }
-    ways["the model, as Restorer loads it"] = partial(Restorer, device="cpu", threads=1)
+    ways["the model, as Restorer loads it"] = partial(Restorer, model, device="cpu", threads=1)
     taken = defaultdict(list)
     ways["the model, as Restorer loads it"]()
     for _ in range(rounds):
@@ -300,7 +300,7 @@ def main() -> None:
         for name in options.engines:
             profile(card, name, options.side, options.threads, options.nodes)
     elif options.load:
-        load(card, options.rounds)
+        load(card, options.model, options.rounds)
     elif options.folder:
         folder_of(card, options.model, options.folder, options.rounds)
     elif options.flat:
