@@ -12,7 +12,6 @@ Below a fold of 4 the products are so small that they take longer than what they
 from __future__ import annotations
 
 import math
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -25,7 +24,7 @@ _LEAST_FOLD = 4
 class Transform:
     """``torch.fft.rfft2`` with ``norm="backward"`` and its inverse, for pictures of one height and width.
 
-    The matrices are made once, when they are first needed: in a graph once for all that is transformed at this size.
+    The matrices are made once: in a graph once for all that is transformed at this size.
 
     Args:
         like: ``(N, C, H, W)``, of the size and the type that is to be transformed.
@@ -33,10 +32,14 @@ class Transform:
     """
 
     def __init__(self, like: Tensor, fold: int = 1) -> None:
-        self._like, self._fold = like, fold
-        self._height, self._width = like.shape[-2:]
-        self._bins = self._width // 2 + 1
-        self._part = self._height // fold
+        self._height, width = like.shape[-2:]
+        self._bins, self._fold, self._part = width // 2 + 1, fold, self._height // fold
+        self._rows, self._rows_back = _rows_matrix(width, like), _rows_matrix_back(self._height, width, like)
+        if fold < _LEAST_FOLD:
+            self._columns, self._columns_back = (_columns_matrix(self._height, like, way) for way in (1, -1))
+        else:
+            self._waves, self._waves_back = (_folded_waves(self._part, like, axis) for axis in (1, 2))
+            self._twist, self._twist_back = _twist(self._part, fold, like), _twist_back(self._part, fold, like)
 
     def forward(self, x: Tensor) -> Tensor:
         """The transform of ``(N, C, H, W)``.
@@ -45,8 +48,8 @@ class Transform:
             ``(N, C, H, 2, W // 2 + 1)``, the real parts and the imaginary parts. Row ``f p + q`` holds the frequency
             ``p + q H / f``, where f is the fold, or 1 below 4.
         """
-        channels, fold, part, bins = int(x.shape[1]), self._fold, self._part, self._bins
-        rows = x @ self._to_bins
+        channels, fold, part, bins = int(x.shape[1]), self._fold, self._part, self._bins  # C is fixed in a graph
+        rows = x @ self._rows
         if fold < _LEAST_FOLD:
             columns = self._columns @ rows.reshape(-1, channels, 2 * self._height, bins)
         else:
@@ -65,39 +68,7 @@ class Transform:
         else:
             waves = self._twist_back @ spectrum.reshape(-1, channels, part, 2 * fold, bins)
             rows = self._waves_back @ waves.reshape(-1, channels, 2 * part, fold * 2 * bins)
-        return rows.reshape(-1, channels, self._height, 2 * bins) @ self._from_bins
-
-    @cached_property
-    def _to_bins(self) -> Tensor:
-        return _rows_matrix(self._width, self._like)
-
-    @cached_property
-    def _from_bins(self) -> Tensor:
-        return _rows_matrix_back(self._height, self._width, self._like)
-
-    @cached_property
-    def _columns(self) -> Tensor:
-        return _columns_matrix(self._height, self._like)
-
-    @cached_property
-    def _columns_back(self) -> Tensor:
-        return _columns_matrix(self._height, self._like, -1)
-
-    @cached_property
-    def _waves(self) -> Tensor:
-        return _folded_waves(self._part, self._like)
-
-    @cached_property
-    def _waves_back(self) -> Tensor:
-        return _folded_waves(self._part, self._like, 2)
-
-    @cached_property
-    def _twist(self) -> Tensor:
-        return _twist(self._part, self._fold, self._like)
-
-    @cached_property
-    def _twist_back(self) -> Tensor:
-        return _twist_back(self._part, self._fold, self._like)
+        return rows.reshape(-1, channels, self._height, 2 * bins) @ self._rows_back
 
 
 def _rows_matrix(width: int, like: Tensor) -> Tensor:
