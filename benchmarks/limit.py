@@ -1,17 +1,17 @@
 """How far restoring is from the limit of the machine's arithmetic.
 
     python benchmarks/limit.py [--sizes 400x600 1080x1920 4000x6000] [--engines cpu openvino openvino-bfloat16 torch]
-    python benchmarks/limit.py --flat            # 1 to 100 megapixels on the CPU; some ten minutes on two cores
+    python benchmarks/limit.py --flat            # 1 to 100 megapixels on the CPU; some four minutes on two cores
     python benchmarks/limit.py --folder 40       # pictures a second with one job and with two
     python benchmarks/limit.py --load            # processor time to load each graph of the model, and for --help
-    python benchmarks/limit.py --profile [--side 256] [--nodes 20]
+    python benchmarks/limit.py --profile [--side 256] [--nodes 20] [--engines cpu openvino-bfloat16]
 
 The limit is the time that the convolutions' multiplications would take at the rate of this machine's float32 matrix
 products, measured in the same run. Times are the least of --rounds, engines in turn, arrays in and out, one round above
 8 megapixels; "file to file" also reads and writes a JPEG, with the model loaded. "alone" is the processor time of a
 process that loads the model and restores that file, and "peak" its memory; both hold what this script itself imports.
-Where other programs take the core, only "alone", "peak" and --load can be trusted.
---profile prints what each kind of operator takes in onnxruntime, and each of the slowest nodes.
+Where other programs take the core, only "alone", "peak" and --load can be trusted. --flat is of arrays alone.
+--profile prints what each kind of operator takes in onnxruntime or OpenVINO, and each of the slowest nodes.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import math
 import resource
 import subprocess
 import sys
@@ -112,7 +113,6 @@ def times(card: zoo.Card, model: str | None, names: list[str], sizes: list[str],
     table = Table(*columns)
     table.title = f"{card.name}, {threads} threads, {speed / 1e9:.0f} GFLOP/s, {work / 1e3:.0f} kFLOP a pixel"
     restorers = {name: restorer_of(name, model, threads) for name in names}
-    speeds = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "dark.jpg"), Path(folder, "restored.jpg")
         for size in sizes:
@@ -131,12 +131,21 @@ def times(card: zoo.Card, model: str | None, names: list[str], sizes: list[str],
             for name in restorers:
                 a, b = min(inside[name]), min(whole[name])
                 cold, held = alone(name, model, source, threads)
-                speeds[name].append(height * width / a / 1e6)
-                rows = f"{a:.3f}", f"{a / limit:.1f}", f"{speeds[name][-1]:.2f}", f"{b:.3f}", f"{b / limit:.1f}"
+                rows = f"{a:.3f}", f"{a / limit:.1f}", f"{height * width / a / 1e6:.2f}", f"{b:.3f}", f"{b / limit:.1f}"
                 table.add_row(size, name, *rows, f"{cold:.1f}", f"{held / 2**20:.0f}")
     Console(width=max(100, Console().width)).print(table)
-    for name, measured in speeds.items():
-        print(f"{name}: megapixels a second differ by {max(measured) / min(measured) - 1:.0%} between the sizes")
+
+
+def flat(card: zoo.Card, model: str | None, sizes: list[str], threads: int) -> None:
+    """Prints megapixels a second, arrays in and out, of pictures of growing sizes."""
+    restorer, speeds = restorer_of("cpu", model, threads), []
+    restorer(dark_picture(512, 512))
+    for size in sizes:
+        height, width = map(int, size.split("x"))
+        dark = dark_picture(height, width)
+        speeds.append(height * width / 1e6 / least(lambda: restorer(dark), 1))  # noqa: B023
+        print(f"{card.name}, {threads} threads, {size}: {speeds[-1]:.3f} megapixels a second", flush=True)
+    print(f"they differ by {max(speeds) / min(speeds) - 1:.0%}")
 
 
 def folder_of(card: zoo.Card, model: str | None, count: int, rounds: int) -> None:
@@ -163,7 +172,7 @@ def folder_of(card: zoo.Card, model: str | None, count: int, rounds: int) -> Non
     )
 
 
-def load(card: zoo.Card, rounds: int) -> None:
+def load(card: zoo.Card, model: str | None, rounds: int) -> None:
     """Prints the processor time to load graphs, worked over by onnxruntime and not, and the command's for its help."""
     ways: dict[str, Callable[[], object]] = {
         f"{role}, {'worked over' if optimised else 'as it is'}": partial(
@@ -172,7 +181,7 @@ def load(card: zoo.Card, rounds: int) -> None:
         for role, graph in card.graphs.items()
         for optimised in (True, False)
     }
-    ways["the model, as Restorer loads it"] = partial(Restorer, device="cpu", threads=1)
+    ways["the model, as Restorer loads it"] = partial(Restorer, model, device="cpu", threads=1)
     taken = defaultdict(list)
     ways["the model, as Restorer loads it"]()
     for _ in range(rounds):
@@ -189,44 +198,89 @@ def load(card: zoo.Card, rounds: int) -> None:
         print(f"{card.name}: {name}: {min(seconds):.3f} s")
 
 
-def profile(card: zoo.Card, side: int, threads: int, slowest: int) -> None:
+def profile(card: zoo.Card, name: str, side: int, threads: int, slowest: int) -> None:
+    """Prints the milliseconds of each kind of operator, and of the slowest, in onnxruntime or OpenVINO."""
+    low = np.random.default_rng(0).random((1, 4, side, side), np.float32) * np.float32(0.3)
+    graph = card.graphs[MAIN[card.spec.strategy]]
+    found = (profile_openvino if name.startswith("openvino") else profile_onnxruntime)(graph, name, low, threads)
+    kinds, counts = Counter[str](), Counter[str]()
+    for kind, _, taken in found:
+        kinds[kind] += taken
+        counts[kind] += 1
+    table = Table(
+        "operator", "number", "ms", "share", title=f"{card.name}, {name}, a tile of {side}, least of ten runs"
+    )
+    for kind, taken in kinds.most_common(20):
+        table.add_row(kind, str(counts[kind]), f"{taken:.1f}", f"{taken / kinds.total():.1%}")
+    Console().print(table)
+    table = Table("node", "ms", "shapes", title=f"the {slowest} slowest nodes")
+    for kind, shapes, taken in sorted(found, key=lambda node: node[2], reverse=True)[:slowest]:
+        table.add_row(kind, f"{taken:.2f}", shapes)
+    if slowest:
+        Console().print(table)
+
+
+def profile_onnxruntime(graph: Path, _: str, low: NDArray[np.float32], threads: int) -> list[tuple[str, str, float]]:
+    """The kind, the shapes and the milliseconds of each node."""
     ort = load_onnxruntime()
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.enable_profiling = threads, True
     with tempfile.TemporaryDirectory() as folder:
         options.profile_file_prefix = str(Path(folder, "profile"))
-        session = ort.InferenceSession(card.graphs[MAIN[card.spec.strategy]], options, ["CPUExecutionProvider"])
-        low = np.random.default_rng(0).random((1, session.get_inputs()[0].shape[1], side, side), np.float32) * 0.3
+        session = ort.InferenceSession(graph, options, ["CPUExecutionProvider"])
+        entry = session.get_inputs()[0]
         for _ in range(10):
-            session.run(None, {session.get_inputs()[0].name: low})
+            session.run(None, {entry.name: low[:, : entry.shape[1]]})
         events = json.loads(Path(session.end_profiling()).read_text())
-    nodes: dict[tuple[str, str], list[float]] = defaultdict(list)
-    shapes: dict[tuple[str, str], str] = {}
+    nodes: dict[tuple[str, str, str], list[float]] = defaultdict(list)
     for event in events:
         if event.get("cat") == "Node" and event["name"].endswith("kernel_time"):
-            node = event["args"]["op_name"], event["name"]
-            nodes[node].append(event["dur"])
             sizes = [*event["args"]["input_type_shape"], *event["args"]["output_type_shape"]]
-            shapes[node] = " ".join("x".join(map(str, side)) for size in sizes for side in size.values())
-    kinds, counts = Counter[str](), Counter[str]()
-    for (kind, _), taken in nodes.items():
-        kinds[kind] += min(taken)
-        counts[kind] += 1
-    table = Table("operator", "number", "ms", "share", title=f"{card.name}, a tile of {side}, least of ten runs")
-    for kind, taken in kinds.most_common(20):
-        table.add_row(kind, str(counts[kind]), f"{taken / 1e3:.1f}", f"{taken / kinds.total():.1%}")
-    Console().print(table)
-    table = Table("node", "ms", "shapes", title=f"the {slowest} slowest nodes")
-    for (kind, name), taken in sorted(nodes.items(), key=lambda item: min(item[1]), reverse=True)[:slowest]:
-        table.add_row(kind, f"{min(taken) / 1e3:.2f}", shapes[kind, name])
-    if slowest:
-        Console().print(table)
+            shapes = " ".join("x".join(map(str, side)) for size in sizes for side in size.values())
+            nodes[event["name"], event["args"]["op_name"], shapes].append(event["dur"] / 1e3)
+    return [(kind, shapes, min(taken)) for (_, kind, shapes), taken in nodes.items()]
+
+
+def profile_openvino(graph: Path, name: str, low: NDArray[np.float32], threads: int) -> list[tuple[str, str, float]]:
+    """The same in OpenVINO, which tells the mean of all calls; the first, which compiles, is taken out again."""
+    import openvino
+
+    core = openvino.Core()
+    model = core.read_model(str(graph))
+    low = low[:, : model.inputs[0].partial_shape[1].get_length()]
+    model.reshape(list(low.shape))
+    compiled = core.compile_model(
+        model,
+        "CPU",
+        {
+            "INFERENCE_PRECISION_HINT": "bf16" if name.endswith("bfloat16") else "f32",
+            "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": 1,
+            "PERF_COUNT": True,
+        },
+    )
+    request = compiled.create_infer_request()
+    sums: dict[str, float] = {}
+    least_of: dict[str, float] = {}
+    kinds: dict[str, str] = {}
+    for call in range(1, 13):
+        request.infer([low])
+        for node in request.profiling_info:
+            total = call * node.real_time.total_seconds() * 1e3
+            if call > 2:
+                least_of[node.node_name] = min(least_of.get(node.node_name, math.inf), total - sums[node.node_name])
+            sums[node.node_name], kinds[node.node_name] = total, f"{node.node_type} {node.exec_type}"
+    shapes = {
+        operator.get_friendly_name(): " ".join("x".join(map(str, output.shape)) for output in operator.outputs())
+        for operator in compiled.get_runtime_model().get_ops()
+    }
+    return [(kinds[node], shapes.get(node, ""), taken) for node, taken in least_of.items() if sums[node]]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model")
-    parser.add_argument("--sizes", nargs="+", default=["400x600", "1080x1920"])
+    parser.add_argument("--sizes", nargs="+", help="by default 400x600 and 1080x1920, with --flat 1 to 100 megapixels")
     parser.add_argument("--engines", nargs="+", default=["cpu", "openvino", "openvino-bfloat16"])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=cores())
@@ -243,14 +297,17 @@ def main() -> None:
         return
     card = card_of(options.model)
     if options.profile:
-        profile(card, options.side, options.threads, options.nodes)
+        for name in options.engines:
+            profile(card, name, options.side, options.threads, options.nodes)
     elif options.load:
-        load(card, options.rounds)
+        load(card, options.model, options.rounds)
     elif options.folder:
         folder_of(card, options.model, options.folder, options.rounds)
+    elif options.flat:
+        flat(card, options.model, options.sizes or FLAT, options.threads)
     else:
-        names, sizes = (["cpu"], FLAT) if options.flat else (options.engines, options.sizes)
-        times(card, options.model, names, sizes, options.rounds, options.threads)
+        sizes = options.sizes or ["400x600", "1080x1920"]
+        times(card, options.model, options.engines, sizes, options.rounds, options.threads)
 
 
 if __name__ == "__main__":

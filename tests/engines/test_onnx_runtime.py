@@ -45,7 +45,7 @@ def test_the_cpu_is_always_there_and_auto_takes_something(folder: Path) -> None:
 
 def test_a_device_that_is_not_there_says_what_to_install(folder: Path) -> None:
     missing = next(device for device in ("cuda", "coreml") if device not in providers())
-    with pytest.raises(DeviceError, match=r"install onnxruntime.*devices.*cpu"):
+    with pytest.raises(DeviceError, match=r"install onnxruntime.*choose the device .*cpu"):
         OnnxRuntime(save(folder / "identity.onnx", "identity"), missing)  # type: ignore[arg-type]
 
 

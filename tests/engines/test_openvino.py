@@ -56,9 +56,9 @@ def test_without_the_package_openvino_and_bfloat16_say_what_to_install_and_auto_
 ) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
     graph = save(tmp_path / "gamma.onnx", "gamma")
-    with pytest.raises(DeviceError, match=r"pip install 'lightwell\[openvino\]'"):
+    with pytest.raises(DeviceError, match=r"pip install 'lightwell\[openvino\]', or choose the device cpu"):
         OpenVino(graph)
-    with pytest.raises(DeviceError, match=r"pip install 'lightwell\[openvino\]'"):
+    with pytest.raises(DeviceError, match=r"pip install 'lightwell\[openvino\]', or choose the precision float32"):
         engines.start(graph, precision="bfloat16")
     assert engines.start(graph).device
 

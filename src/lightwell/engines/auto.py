@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lightwell.engines.base import Array, Engine
-from lightwell.engines.reference import Reference
+from lightwell.engines.reference import Compared, Reference
 from lightwell.errors import LightwellError
 
 __all__ = ["Auto"]
 
 
-class Auto:
+class Auto(Compared):
     """An :class:`~lightwell.engines.base.Engine` that computes as a quick one does, or else on the CPU.
 
     A part of a graph's first picture in a process goes through both. Where they differ by more than
@@ -23,30 +23,19 @@ class Auto:
     """
 
     def __init__(self, quick: Engine, reference: Reference) -> None:
-        self._quick, self._reference = quick, reference
+        super().__init__(reference)
+        self._quick = quick
         self._engine: Engine = quick
 
     @property
     def device(self) -> str:
         return self._engine.device
 
-    @property
-    def inputs(self) -> Mapping[str, tuple[int | None, ...]]:
-        return self._reference.inputs
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        return self._reference.outputs
-
-    @property
-    def metadata(self) -> Mapping[str, str]:
-        return self._reference.metadata
-
     def __call__(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         if self._engine is self._quick:
             try:
-                self._reference.check(self._quick.device, self._quick, feeds, "the device cpu")
+                self._trusted.check(self._quick.device, self._quick, feeds, self._way_out)
                 return self._quick(feeds)
             except LightwellError:  # what is wrong with the picture, the CPU will say
-                self._engine = self._reference
+                self._engine = self._trusted
         return self._engine(feeds)

@@ -79,7 +79,7 @@ class OnnxRuntime:
         else:
             raise DeviceError(
                 f"this onnxruntime has no {device}: install {_WHEELS[device]} in place of onnxruntime, "
-                f"or choose one of the devices {', '.join(available)}"
+                f"or choose the device {' or '.join(available)}"
             )
         for name in wanted:
             try:

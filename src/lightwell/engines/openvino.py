@@ -6,13 +6,12 @@ import threading
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from lightwell.engines.base import Array, Precision, cores, refuse_no_numbers
-from lightwell.engines.reference import Reference
+from lightwell.engines.reference import Compared, Reference
 from lightwell.errors import DeviceError, WeightsError
 
 __all__ = ["OpenVino", "installed"]
@@ -26,7 +25,7 @@ def installed() -> bool:
     return find_spec("openvino") is not None
 
 
-class OpenVino:
+class OpenVino(Compared):
     """An :class:`~lightwell.engines.base.Engine` on the CPU.
 
     A graph's first call in a process is also made in onnxruntime, in float32, and the two must agree to 45 dB and
@@ -44,16 +43,15 @@ class OpenVino:
     """
 
     def __init__(self, graph: Path, threads: int | None = None, precision: Precision = "auto") -> None:
-        self._trusted = Reference(graph, threads)
+        self._half = precision == "bfloat16"
+        super().__init__(Reference(graph, threads), half=self._half)
         try:
             import openvino
         except ImportError as error:
             raise DeviceError(
-                "OpenVINO is not installed: pip install 'lightwell[openvino]', or choose the device cpu"
+                f"OpenVINO is not installed: pip install 'lightwell[openvino]', or choose {self._way_out}"
             ) from error
-        self.graph = graph
-        self._half = precision == "bfloat16"
-        self._core = openvino.Core()
+        self.graph, self._core = graph, openvino.Core()
         if self._half and "BF16" not in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise DeviceError("this CPU does not compute in bfloat16: choose the precision float32")
         threads = threads or cores()
@@ -71,18 +69,6 @@ class OpenVino:
     def device(self) -> str:
         return "openvino, bfloat16" if self._half else "openvino"
 
-    @property
-    def inputs(self) -> Mapping[str, tuple[int | None, ...]]:
-        return self._trusted.inputs
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        return self._trusted.outputs
-
-    @property
-    def metadata(self) -> Mapping[str, str]:
-        return MappingProxyType(self._trusted.metadata)
-
     def __call__(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         arrays = {name: np.ascontiguousarray(feeds[name], np.float32) for name in self.inputs}
         try:
@@ -93,7 +79,7 @@ class OpenVino:
             raise WeightsError(f"{self.graph} does not run on OpenVINO: {reason}; try the device cpu") from error
         found = {name: np.array(request.get_tensor(name).data, np.float32) for name in self.outputs}
         refuse_no_numbers(self.graph, self.device, found)
-        self._trusted.compare(self.device, arrays, found, "the precision float32" if self._half else "the device cpu")
+        self._trusted.compare(self.device, arrays, found, self._way_out)
         return found
 
     def _for_shapes(self, arrays: Mapping[str, Array]) -> Any:

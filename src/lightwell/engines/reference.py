@@ -13,7 +13,7 @@ from lightwell.engines.base import Array
 from lightwell.engines.onnx_runtime import OnnxRuntime
 from lightwell.errors import DeviceError
 
-__all__ = ["Reference", "agreement"]
+__all__ = ["Compared", "Reference", "agreement"]
 
 _LEAST_DECIBELS = 45.0
 _MOST_LEVELS = 4.0
@@ -102,3 +102,28 @@ class Reference(OnnxRuntime):
                 f"{device} differs from onnxruntime by {levels:.0f} levels of 255 ({decibels:.0f} dB) "
                 f"with {self.graph.name}: choose {way_out}"
             )
+
+
+class Compared:
+    """What engines have in common that are compared with the graph in onnxruntime: they take and give what it does.
+
+    Args:
+        trusted: the graph in onnxruntime.
+        half: whether the engine computes in less than float32.
+    """
+
+    def __init__(self, trusted: Reference, *, half: bool = False) -> None:
+        self._trusted = trusted
+        self._way_out = "the precision float32" if half else "the device cpu"
+
+    @property
+    def inputs(self) -> Mapping[str, tuple[int | None, ...]]:
+        return self._trusted.inputs
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return self._trusted.outputs
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        return self._trusted.metadata

@@ -11,12 +11,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 
 from lightwell.engines.base import Array, Precision, cores, refuse_no_numbers
-from lightwell.engines.reference import Reference
+from lightwell.engines.reference import Compared, Reference
 from lightwell.errors import DeviceError, WeightsError
 
 __all__ = ["Torch", "installed"]
@@ -54,7 +53,7 @@ class _Threads:
 _SHARED = _Threads()
 
 
-class Torch:
+class Torch(Compared):
     """An :class:`~lightwell.engines.base.Engine` on a GPU with CUDA, or on the CPU where there is none.
 
     The network that NAME.safetensors beside NAME.onnx tells runs eagerly, channels last, with nothing compiled. A part
@@ -63,7 +62,9 @@ class Torch:
 
     Args:
         graph: an ONNX file, with the weights that it was made from beside it.
-        threads: of the CPU for one call; by default one for each core that this process may use.
+        threads: of the CPU for one call; by default one for each core that this process may use. Torch's number of
+            threads is the process's: it is this one while a call runs, for other work with torch too, and the one
+            before when none does.
         precision: ``bfloat16`` and ``float16`` compute in it what torch does quicker so; spectra stay in float32.
             Otherwise everything is float32, which on a GPU is TF32 in convolutions, as torch's default is.
 
@@ -74,7 +75,7 @@ class Torch:
     """
 
     def __init__(self, graph: Path, threads: int | None = None, precision: Precision = "auto") -> None:
-        self._trusted = Reference(graph, threads)
+        super().__init__(Reference(graph, threads), half=precision in ("bfloat16", "float16"))
         weights = graph.with_suffix(".safetensors")
         try:
             import torch
@@ -101,21 +102,8 @@ class Torch:
     def device(self) -> str:
         return f"torch on {self._place.type}" + (f", {self._precision}" if self._half else "")
 
-    @property
-    def inputs(self) -> Mapping[str, tuple[int | None, ...]]:
-        return self._trusted.inputs
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        return self._trusted.outputs
-
-    @property
-    def metadata(self) -> Mapping[str, str]:
-        return MappingProxyType(self._trusted.metadata)
-
     def __call__(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        way_out = "the precision float32" if self._half else "the device cpu"
-        self._trusted.check(self.device, self._run, feeds, way_out)
+        self._trusted.check(self.device, self._run, feeds, self._way_out)
         return self._run(feeds)
 
     def _run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:

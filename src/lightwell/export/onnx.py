@@ -350,9 +350,13 @@ def _tidy(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _simplify(graph: onnx.GraphProto) -> None:
-    """Leaves out what is computed twice, and what is computed of small constants, so that the graph loads quickly."""
+    """Leaves out what is computed twice, and what is computed of small constants, so that the graph loads quickly.
+
+    Small parameters are constants too: the pieces that are cut out of them are stored in their place.
+    """
     outputs = {value.name for value in graph.output}
-    known: dict[str, Any] = {}
+    small = [tensor for tensor in graph.initializer if math.prod(tensor.dims) <= _LARGEST_FOLDED]
+    known: dict[str, Any] = {tensor.name: numpy_helper.to_array(tensor) for tensor in small}
     made: dict[tuple[Any, ...], list[str]] = {}
     names: dict[str, str] = {}
     nodes = []
@@ -374,7 +378,10 @@ def _simplify(graph: onnx.GraphProto) -> None:
     used = set().union(*(node.input for node in nodes))
     del graph.node[:]
     graph.node.extend(nodes)
-    graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in known.items() if name in used)
+    kept = {tensor.name: tensor for tensor in graph.initializer if tensor.name in used}
+    folded = [numpy_helper.from_array(known[name], name) for name in known if name in used and name not in kept]
+    del graph.initializer[:]
+    graph.initializer.extend([*kept.values(), *folded])
 
 
 def _short_names(graph: onnx.GraphProto) -> dict[str, str]:

@@ -35,7 +35,7 @@ from lightwell.models.layers import (
     scaled_conv,
 )
 from lightwell.models.registry import register_model, register_network
-from lightwell.models.spectrum import irfft2_by_matrices, rfft2_by_matrices
+from lightwell.models.spectrum import Transform
 
 __all__ = ["DarkIR", "DarkIRConfig", "DarkIRTrunk", "DecoderBlock", "EncoderBlock", "FreMLP"]
 
@@ -97,15 +97,13 @@ class FreMLP(nn.Module):
     Args:
         channels: channels of the input.
         expand: the MLP's hidden channels per channel.
-        fold: a divisor of every height it will meet, for the transform of an exported graph.
 
     Shape:
         ``(N, C, H, W)`` to the same.
     """
 
-    def __init__(self, channels: int, expand: int = 2, fold: int = 1) -> None:
+    def __init__(self, channels: int, expand: int = 2) -> None:
         super().__init__()
-        self.fold = fold
         self.process1 = nn.Sequential(
             nn.Conv2d(channels, expand * channels, 1),
             nn.LeakyReLU(0.1),
@@ -125,13 +123,13 @@ class FreMLP(nn.Module):
             out: Tensor = torch.fft.irfft2(new, s=x.shape[-2:])
         return out.to(x.dtype)
 
-    def exported(self, x: Tensor, scale: Tensor) -> Tensor:
+    def exported(self, x: Tensor, scale: Tensor, transform: Transform) -> Tensor:
         """``scale`` times :meth:`forward`, in operators that every runtime has."""
         first, bend, last = self.process1
-        spectrum = rfft2_by_matrices(x, self.fold) + torch.tensor([[_NULL_BIN], [0.0]], dtype=x.dtype)
+        spectrum = transform.forward(x) + torch.tensor([[_NULL_BIN], [0.0]], dtype=x.dtype)
         magnitude = spectrum.square().sum(3).sqrt()
         gain = scaled_conv(last, bend(first(magnitude)), scale) / magnitude  # type: ignore[arg-type]
-        return irfft2_by_matrices(spectrum * gain.unsqueeze(3), x.shape[-1], self.fold)
+        return transform.inverse(spectrum * gain.unsqueeze(3))
 
 
 class _SpatialAttention(nn.Module):
@@ -191,12 +189,12 @@ class EncoderBlock(_SpatialAttention):
         ``(N, C, H, W)`` to the same.
     """
 
-    def __init__(
-        self, channels: int, dilations: Sequence[int] = (1,), extra_depth_wise: bool = False, fold: int = 1
-    ) -> None:
+    def __init__(self, channels: int, dilations: Sequence[int] = (1,), extra_depth_wise: bool = False) -> None:
         extra = DepthwiseConv2d(channels) if extra_depth_wise else None
         super().__init__(channels, dilations, extra)
-        self.freq = FreMLP(channels, fold=fold)
+        # Found by trial: otherwise bfloat16 strays by more than 4 levels in one picture of eval15 (docs/speed.md).
+        self.norm1.by_sum = True
+        self.freq = FreMLP(channels)
 
     def expand(self, x: Tensor) -> Tensor:
         expanded: Tensor = self.conv1(self.extra_conv(x))
@@ -205,10 +203,16 @@ class EncoderBlock(_SpatialAttention):
     def expand_part(self, x: Tensor, part: slice) -> Tensor:
         return conv_part(self.conv1, self.extra_conv(x), part)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, transform: Transform | None = None) -> Tensor:
+        """Restores features.
+
+        Args:
+            x: the features.
+            transform: for a graph, one that the blocks of a level share; by default one of its own.
+        """
         y = self.attend(x)
         if exporting():
-            return y + y * self.freq.exported(self.norm2(y), self.gamma)
+            return y + y * self.freq.exported(self.norm2(y), self.gamma, transform or Transform(y))
         out: Tensor = y + self.gamma * (y * self.freq(self.norm2(y)))
         return out
 
@@ -262,10 +266,8 @@ class DarkIRTrunk(nn.Module):
         widths = [config.width * 2**level for level in range(levels + 1)]
 
         def encoder(count: int, level: int) -> nn.Module:
-            fold = 2 ** (levels - level)
             return _blocks(
-                EncoderBlock(widths[level], config.encoder_dilations, config.extra_depth_wise, fold)
-                for _ in range(count)
+                EncoderBlock(widths[level], config.encoder_dilations, config.extra_depth_wise) for _ in range(count)
             )
 
         def decoder(count: int, level: int) -> nn.Module:
@@ -312,15 +314,26 @@ class DarkIRTrunk(nn.Module):
         """
         features = self.intro(x)
         skips = []
-        for blocks, down in zip(self.encoders, self.downs, strict=True):
-            features = blocks(features)
+        for level, (blocks, down) in enumerate(zip(self.encoders, self.downs, strict=True)):
+            features = self._encoded(blocks, features, level)
             skips.append(features)
             features = down(features)
-        bottom = self.middle_blks_enc(features)
+        bottom = self._encoded(self.middle_blks_enc, features, len(self.downs))
         features = bottom + self.middle_blks_dec(bottom)
         for blocks, up, skip in zip(self.decoders, self.ups, reversed(skips), strict=True):
             features = blocks(up(features) + skip)
         return self.ending(features), bottom
+
+    def _encoded(self, blocks: nn.Module, features: Tensor, level: int) -> Tensor:
+        """What a level's encoder blocks make of its features; in a graph they share one transform."""
+        if not exporting():
+            encoded: Tensor = blocks(features)
+            return encoded
+        # What is left of the multiple divides every height at this level.
+        transform = Transform(features, 2 ** (len(self.downs) - level))
+        for block in blocks.modules_list:  # type: ignore[union-attr]
+            features = block(features, transform)
+        return features
 
 
 @register_network(DarkIRConfig)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -48,6 +50,10 @@ def scaled_conv(conv: nn.Conv2d, x: Tensor, scale: Tensor) -> Tensor:
 class LayerNorm2d(nn.Module):
     """Layer normalisation over the channels of every pixel.
 
+    In a graph it is spelt out: the operator wants the channels last, and turning features there and back takes longer
+    than what it does. Where ``by_sum`` is set, the spread is a sum over the channels rather than a convolution, which
+    takes a little longer and rounds differently in bfloat16.
+
     Args:
         channels: channels of the input.
         eps: added to the (biased) variance inside the root.
@@ -60,11 +66,26 @@ class LayerNorm2d(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
-        self.eps = eps
+        self.eps, self.by_sum = eps, False
 
     def forward(self, x: Tensor) -> Tensor:
+        if exporting():
+            return self._spelt_out(x)
         x = F.layer_norm(x.permute(0, 2, 3, 1), self.weight.shape, self.weight, self.bias, self.eps)
         return x.permute(0, 3, 1, 2)
+
+    def _spelt_out(self, x: Tensor) -> Tensor:
+        # Convolutions with constant kernels take means over channels quicker than the operator for means does, and sum
+        # in float32 where their results are bfloat16.
+        channels = len(self.weight)
+        mean = torch.full((1, channels, 1, 1), 1 / channels, dtype=x.dtype, device=x.device)
+        own = torch.eye(channels, dtype=x.dtype, device=x.device)[:, :, None, None]
+        centred = F.conv2d(x, own - mean)
+        if self.by_sum:
+            spread = (centred.square().sum(1, keepdim=True) + channels * self.eps).sqrt() / math.sqrt(channels)
+        else:
+            spread = (F.conv2d(centred.square(), mean) + self.eps).sqrt()
+        return centred / spread * self.weight.reshape(-1, 1, 1) + self.bias.reshape(-1, 1, 1)
 
 
 class SimpleGate(nn.Module):

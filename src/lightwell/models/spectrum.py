@@ -16,57 +16,59 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["irfft2_by_matrices", "rfft2_by_matrices"]
+__all__ = ["Transform"]
 
 _LEAST_FOLD = 4
 
 
-def rfft2_by_matrices(x: Tensor, fold: int = 1) -> Tensor:
-    """``torch.fft.rfft2`` with ``norm="backward"``.
+class Transform:
+    """``torch.fft.rfft2`` with ``norm="backward"`` and its inverse, for pictures of one height and width.
+
+    The matrices are made once: in a graph once for all that is transformed at this size.
 
     Args:
-        x: real tensor ``(N, C, H, W)``.
+        like: ``(N, C, H, W)``, of the size and the type that is to be transformed.
         fold: a divisor of H by which the columns' transform may be split.
-
-    Returns:
-        ``(N, C, H, 2, W // 2 + 1)``, the real parts and the imaginary parts. Row ``f p + q`` holds the frequency
-        ``p + q H / f``, where f is the fold, or 1 below 4.
     """
-    n, c, height, width = x.shape
-    bins = width // 2 + 1
-    rows = x @ _rows_matrix(width, x)
-    if fold < _LEAST_FOLD:
-        columns = _columns_matrix(height, x) @ rows.reshape(n, c, 2 * height, bins)
-    else:
-        part = height // fold
-        waves = _folded_waves(part, x) @ rows.reshape(n, c, part, fold * 2 * bins)
-        columns = _twist(part, fold, x) @ waves.reshape(n, c, part, 4 * fold, bins)
-    return columns.reshape(n, c, height, 2, bins)
 
+    def __init__(self, like: Tensor, fold: int = 1) -> None:
+        self._height, width = like.shape[-2:]
+        self._bins, self._fold, self._part = width // 2 + 1, fold, self._height // fold
+        self._rows, self._rows_back = _rows_matrix(width, like), _rows_matrix_back(self._height, width, like)
+        if fold < _LEAST_FOLD:
+            self._columns, self._columns_back = (_columns_matrix(self._height, like, way) for way in (1, -1))
+        else:
+            self._waves, self._waves_back = (_folded_waves(self._part, like, axis) for axis in (1, 2))
+            self._twist, self._twist_back = _twist(self._part, fold, like), _twist_back(self._part, fold, like)
 
-def irfft2_by_matrices(spectrum: Tensor, width: int, fold: int = 1) -> Tensor:
-    """The inverse of :func:`rfft2_by_matrices`: the products with the transposed matrices.
+    def forward(self, x: Tensor) -> Tensor:
+        """The transform of ``(N, C, H, W)``.
 
-    They are made transposed: onnxruntime takes half as long again for a product with a matrix that it has to turn.
+        Returns:
+            ``(N, C, H, 2, W // 2 + 1)``, the real parts and the imaginary parts. Row ``f p + q`` holds the frequency
+            ``p + q H / f``, where f is the fold, or 1 below 4.
+        """
+        channels, fold, part, bins = int(x.shape[1]), self._fold, self._part, self._bins  # C is fixed in a graph
+        rows = x @ self._rows
+        if fold < _LEAST_FOLD:
+            columns = self._columns @ rows.reshape(-1, channels, 2 * self._height, bins)
+        else:
+            waves = self._waves @ rows.reshape(-1, channels, part, fold * 2 * bins)
+            columns = self._twist @ waves.reshape(-1, channels, part, 4 * fold, bins)
+        return columns.reshape(-1, channels, self._height, 2, bins)
 
-    Args:
-        spectrum: ``(N, C, H, 2, W // 2 + 1)``.
-        width: W of the result, which the spectrum's shape leaves open by one.
-        fold: as it was given to :func:`rfft2_by_matrices`.
-    """
-    n, c, height, _, bins = spectrum.shape
-    if fold < _LEAST_FOLD:
-        rows = _columns_matrix(height, spectrum, -1) @ spectrum.reshape(n, c, 2 * height, bins)
-    else:
-        part = height // fold
-        waves = _twist_back(part, fold, spectrum) @ spectrum.reshape(n, c, part, 2 * fold, bins)
-        rows = _folded_waves(part, spectrum, 2) @ waves.reshape(n, c, 2 * part, fold * 2 * bins)
-    # Every bin stands for itself and its mirror image, but the constant one and, at even widths, the last.
-    number = torch.arange(bins, device=spectrum.device)[:, None]
-    alone = (number == 0) | (2 * number == width)
-    share = torch.where(alone, 1.0, 2.0).to(spectrum.dtype) / (height * width)
-    cos, sin = _cos_sin(number * torch.arange(width, device=spectrum.device), width, spectrum)
-    return rows.reshape(n, c, height, 2 * bins) @ torch.cat((share * cos, -share * sin), 0)
+    def inverse(self, spectrum: Tensor) -> Tensor:
+        """The inverse of :meth:`forward`: the products with the transposed matrices.
+
+        They are made transposed: onnxruntime takes half as long again for a product with a matrix that it has to turn.
+        """
+        channels, fold, part, bins = int(spectrum.shape[1]), self._fold, self._part, self._bins
+        if fold < _LEAST_FOLD:
+            rows = self._columns_back @ spectrum.reshape(-1, channels, 2 * self._height, bins)
+        else:
+            waves = self._twist_back @ spectrum.reshape(-1, channels, part, 2 * fold, bins)
+            rows = self._waves_back @ waves.reshape(-1, channels, 2 * part, fold * 2 * bins)
+        return rows.reshape(-1, channels, self._height, 2 * bins) @ self._rows_back
 
 
 def _rows_matrix(width: int, like: Tensor) -> Tensor:
@@ -74,6 +76,16 @@ def _rows_matrix(width: int, like: Tensor) -> Tensor:
     j = torch.arange(width, device=like.device)[:, None]
     cos, sin = _cos_sin(j * torch.arange(width // 2 + 1, device=like.device), width, like)
     return torch.cat((cos, -sin), 1)
+
+
+def _rows_matrix_back(height: int, width: int, like: Tensor) -> Tensor:
+    """``(2 bins, width)``: a row's spectrum to its pixels, divided by the number of the picture's pixels."""
+    number = torch.arange(width // 2 + 1, device=like.device)[:, None]
+    # Every bin stands for itself and its mirror image, but the constant one and, at even widths, the last.
+    alone = (number == 0) | (2 * number == width)
+    share = torch.where(alone, 1.0, 2.0).to(like.dtype) / (height * width)
+    cos, sin = _cos_sin(number * torch.arange(width, device=like.device), width, like)
+    return torch.cat((share * cos, -share * sin), 0)
 
 
 def _columns_matrix(height: int, like: Tensor, direction: int = 1) -> Tensor:

@@ -9,12 +9,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Box", "Floats", "Load", "blur_matrix", "enlarge", "reduce_area", "separable"]
+__all__ = ["Box", "Floats", "Load", "blur_matrix", "cell_shares", "enlarge", "reduce_area", "separable"]
 
 Floats = NDArray[np.float32]
 Load = Callable[[slice, slice], Floats]
 
-_STRIP_PIXELS = 1 << 18
+# Parts whose floats stay in a core's own cache, and whose sides make no large matrices.
+_PART_PIXELS = 1 << 16
+_PART_SIDE = 1 << 10
 
 
 class Box(NamedTuple):
@@ -29,7 +31,7 @@ class Box(NamedTuple):
 def reduce_area(load: Load, size: tuple[int, int], small: tuple[int, int]) -> Floats:
     """Reduce a picture to the mean over each cell of a coarser grid.
 
-    The picture is read in strips of no more than some hundred thousand pixels, whatever its shape.
+    The picture is read in parts of no more than some ten thousand pixels, whatever its shape.
 
     Args:
         load: gives the picture's rows and columns as ``(h, w, C)``.
@@ -41,38 +43,32 @@ def reduce_area(load: Load, size: tuple[int, int], small: tuple[int, int]) -> Fl
     """
     (height, width), (rows, columns) = size, small
     total: NDArray[np.float64] | None = None
-    across = max(1, min(width, _STRIP_PIXELS))
-    down = max(1, _STRIP_PIXELS // across)
+    across = min(width, _PART_SIDE)
+    down = min(height, _PART_SIDE, _PART_PIXELS // across)
     for top in range(0, height, down):
         bottom = min(top + down, height)
+        down_shares, first, last = cell_shares(height, rows, top, bottom)
         for left in range(0, width, across):
             right = min(left + across, width)
+            across_shares, start, stop = cell_shares(width, columns, left, right)
             part = load(slice(top, bottom), slice(left, right))
             if total is None:
                 total = np.zeros((rows, columns, part.shape[2]))
-            (first, last), (start, stop) = _touched(top, bottom, height, rows), _touched(left, right, width, columns)
-            sums = _cell_sums(part, 0, top, height, rows, first, last)
-            total[first:last, start:stop] += _cell_sums(sums, 1, left, width, columns, start, stop)
+            total[first:last, start:stop] += separable(down_shares, part, across_shares.T)
     assert total is not None
     return np.asarray(total * (rows / height * columns / width), np.float32)
 
 
-def _touched(start: int, stop: int, length: int, cells: int) -> tuple[int, int]:
-    """The first cell that a stretch of pixels reaches into, and the one after the last."""
-    return start * cells // length, -(-stop * cells // length)
+def cell_shares(length: int, cells: int, start: int, stop: int) -> tuple[Floats, int, int]:
+    """Along a side of ``length`` pixels in ``cells``: the share of each pixel from start to stop in each cell.
 
-
-def _cell_sums(
-    part: NDArray[np.floating], axis: int, start: int, length: int, cells: int, first: int, last: int
-) -> NDArray[np.float64]:
-    """Sums over cells along one axis; a pixel that a border cuts counts on both sides by its shares."""
-    part = np.moveaxis(part, axis, 0)
-    edges = np.clip(np.arange(first, last + 1) * (length / cells) - start, 0, len(part))
-    below = np.minimum(edges.astype(np.int64), len(part) - 1)
-    sums = np.zeros((len(part) + 1, *part.shape[1:]))
-    np.cumsum(part, axis=0, dtype=np.float64, out=sums[1:])
-    at = sums[below] + (edges - below).reshape(-1, *[1] * (part.ndim - 1)) * part[below]
-    return np.moveaxis(np.diff(at, axis=0), 0, axis)
+    Returns:
+        ``(last - first, stop - start)`` in [0, 1], and the cells first to last, which are those that the pixels touch.
+    """
+    first, last = start * cells // length, -(-stop * cells // length)
+    edges, pixels = np.arange(first, last + 1) * (length / cells), np.arange(start, stop)
+    shares = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
+    return np.maximum(shares, 0).astype(np.float32), first, last
 
 
 def enlarge(field: Floats, box: Box, size: tuple[int, int]) -> Floats:

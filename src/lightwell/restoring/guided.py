@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lightwell.restoring.grids import Floats, separable
+from lightwell.restoring.grids import Floats, cell_shares, separable
 
 __all__ = ["agree"]
 
@@ -51,9 +50,8 @@ def agree(piece: Floats, guide: Floats, corner: tuple[int, int], size: tuple[int
 
 def _guide_maps(length: int, cells: int, start: int, stop: int) -> tuple[slice, Floats, Floats, Floats]:
     """Along one side, for a tile's pixels: the guide's cells it touches, and matrices that reduce, blur, enlarge."""
-    first, last = start * cells // length, -(-stop * cells // length)
-    touched = slice(first, last)
-    reduce = _area_weights(np.arange(first, last + 1) * length / cells, start, stop)
+    shares, first, last = cell_shares(length, cells, start, stop)
+    reduce = shares / np.maximum(shares.sum(axis=1, keepdims=True), np.float32(1e-12))
     at = np.arange(first, last)
     reach = max(1.0, (stop - start) * cells / length * _REACH)
     # A cell that the tile covers in part is another part than the guide's: it only counts where there is no whole one.
@@ -62,12 +60,4 @@ def _guide_maps(length: int, cells: int, start: int, stop: int) -> tuple[slice, 
     blur /= blur.sum(axis=1, keepdims=True)
     place = np.clip((np.arange(start, stop) + 0.5) * cells / length - 0.5, first, last - 1)
     enlarge = np.maximum(0, 1 - np.abs(place[:, None] - at))  # linear between the cells' middles
-    return touched, reduce, blur.astype(np.float32), enlarge.astype(np.float32)
-
-
-def _area_weights(edges: NDArray[np.float64], start: int, stop: int) -> Floats:
-    """``(len(edges) - 1, stop - start)``: each cell as the mean of the pixels from start to stop that lie in it."""
-    pixels = np.arange(start, stop)
-    shares = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
-    shares = np.maximum(shares, 0)
-    return np.asarray(shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-12), np.float32)
+    return slice(first, last), reduce, blur.astype(np.float32), enlarge.astype(np.float32)

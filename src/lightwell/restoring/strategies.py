@@ -14,18 +14,17 @@ from typing import Protocol
 import numpy as np
 
 from lightwell.restoring.controls import Controls, mix_light
-from lightwell.restoring.grids import Box, Floats, Load, blur_matrix, enlarge, reduce_area, separable
+from lightwell.restoring.grids import Box, Floats, Load, blur_matrix, cell_shares, enlarge, reduce_area, separable
 from lightwell.restoring.guided import agree
 from lightwell.restoring.lighting import light_up
 from lightwell.restoring.tiles import Piecewise, fits_whole
 
-__all__ = ["GUIDE_SIDE", "Guide", "GuidedTiles", "LightThenDetail", "Network", "Strategy"]
+__all__ = ["Guide", "GuidedTiles", "LightThenDetail", "Network", "Strategy"]
 
 Network = Callable[[Floats], Floats]
 """A network: ``(h, w, C)`` to ``(h, w, C')``."""
 
-GUIDE_SIDE = 1024
-"""The longest side of the guide of guided tiles, in pixels."""
+_GUIDE_SIDE = 1024  # the longest of the guide of guided tiles, in pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,13 +77,11 @@ class GuidedTiles:
 
     Args:
         restore: the network, ``(h, w, 3)`` to the same.
-        guide_side: the longest side of the guide.
         of_parts: makes, of the picture reduced, the network for parts of it, where that is another one than for whole
             pictures.
     """
 
     restore: Network
-    guide_side: int = GUIDE_SIDE
     of_parts: Callable[[Floats], Network] | None = None
     blends_in_guide: bool = False
 
@@ -104,7 +101,7 @@ class GuidedTiles:
         return rows * columns
 
     def _small(self, size: tuple[int, int], tile: int) -> tuple[int, int]:
-        scale = min(1.0, self.guide_side / max(size), tile / (size[0] * size[1]) ** 0.5, 2 * tile / max(size))
+        scale = min(1.0, _GUIDE_SIDE / max(size), tile / (size[0] * size[1]) ** 0.5, 2 * tile / max(size))
         return max(1, int(size[0] * scale)), max(1, int(size[1] * scale))
 
     def refuse_unsuited(self, controls: Controls) -> None:
@@ -189,7 +186,12 @@ _REACH = 2.0
 def _smooth_part(change: Floats) -> Floats:
     """What of a change varies slowly, ``(h, w, C)``."""
     height, width = change.shape[:2]
-    cells = max(1, round(height / _CELL)), max(1, round(width / _CELL))
-    small = reduce_area(lambda rows, columns: change[rows, columns], (height, width), cells)
-    small = separable(blur_matrix(cells[0], _REACH), small, blur_matrix(cells[1], _REACH).T)
+    small = separable(_blurred_cells(height), change, _blurred_cells(width).T)
     return enlarge(small, Box(0, height, 0, width), (height, width))
+
+
+def _blurred_cells(length: int) -> Floats:
+    """``(cells, length)``: the mean of each cell along a side, under the window over cells."""
+    cells = max(1, round(length / _CELL))
+    shares, _, _ = cell_shares(length, cells, 0, length)
+    return blur_matrix(cells, _REACH) @ shares * np.float32(cells / length)

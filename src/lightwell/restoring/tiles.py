@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lightwell.restoring.grids import Box, Floats, Load
 
-__all__ = ["Piecewise", "Progress", "Store", "fits_whole", "in_tiles", "largest_piece", "tiles_of"]
+__all__ = ["Piecewise", "Progress", "Store", "fits_whole", "in_tiles", "largest_piece"]
 
 Store = Callable[[Box, Floats], None]
 Piecewise = Callable[[Floats, Box], Floats]
@@ -32,11 +32,6 @@ def largest_piece(size: tuple[int, int], tile: int | None) -> tuple[int, int]:
     if tile is None or fits_whole(size, tile):
         return size
     return min(size[0], tile), min(size[1], tile)
-
-
-def tiles_of(size: tuple[int, int], tile: int, overlap: int) -> int:
-    """How many tiles a picture is cut into."""
-    return len(_spans(size[0], tile, overlap)) * len(_spans(size[1], tile, overlap))
 
 
 def in_tiles(
