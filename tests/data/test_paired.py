@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lightwell.data.folders import find_pictures
-from lightwell.data.paired import find_pairs, load_pair, load_picture
+from lightwell.data.folders import find_pairs, find_pictures
+from lightwell.data.paired import load_pair, load_picture
 from lightwell.data.public import find_set
 from lightwell.data.splits import LOL_V1_SPLITS, lol_v1_split, refuse_overlap
 from lightwell.errors import DataError

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import csv
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +68,11 @@ def test_train_runs_a_recipe_file(data: Path, tmp_path: Path, monkeypatch: pytes
     result = CliRunner().invoke(app, ["train", "mine.py", "--resume", "--set", "stages.lr=1e-3", "--minutes", "0"])
     assert isinstance(result.exception, TrainingError)
     assert "stages.0.lr: 0.01 then, 0.001 now" in str(result.exception)
+    forced = ["train", "mine.py", "--resume", "--force", "--set", "stages.lr=1e-3", "--minutes", "0", "-o", "other"]
+    shutil.copytree("runs/mine", "other")
+    result = CliRunner().invoke(app, forced)
+    assert result.exit_code == 0, result.output
+    assert "other goes on as another experiment than it began as: stages.0.lr: 0.01 then, 0.001 now" in result.stderr
     # A run's record does not say which Python file is to be run.
     result = CliRunner().invoke(app, ["train", "runs/mine", "--resume"])
     assert isinstance(result.exception, TrainingError)
@@ -80,6 +88,15 @@ def test_train_refuses_what_it_does_not_know(tmp_path: Path) -> None:
     for words in (["darkir-x"], ["darkir-s", "--set", "sede=1"], [str(tmp_path / "gone.py")]):
         result = CliRunner().invoke(app, ["train", *words])
         assert isinstance(result.exception, RecipeError)
+
+
+def test_a_wrong_setting_is_a_wrong_call() -> None:
+    code = "import sys; sys.argv = ['lightwell', 'train', 'darkir-s', '--set', 'sede=1', '--set', 'stages.lr=-1']; "
+    code += "from lightwell.cli.app import main; main()"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("lightwell: there is no setting of a Recipe 'sede': did you mean 'seed'?; stages.0.lr:")
+    assert len(ran.stderr.splitlines()) == 1
 
 
 def test_two_folders_of_pairs_are_enough(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from lightwell.data.folders import find_pictures
-from lightwell.data.paired import Pair
+from lightwell.data.folders import Pair
 from lightwell.data.public import find_set
 from lightwell.errors import WeightsError
 from lightwell.evaluation.evaluate import Evaluation, Method, evaluate
