@@ -211,8 +211,6 @@ class Recipe:
             refuse_unknown("set of pairs", name, self.pairs)
         if self.task != "restoration" and any(stage.synthetic or stage.references for stage in self.stages):
             raise RecipeError(f"the task {self.task} takes pairs only: make them with lightwell degrade --pairs")
-        if self.precision not in ("float32", "bfloat16"):
-            raise RecipeError(f"precision is float32 or bfloat16, not {self.precision!r}")
 
     @property
     def preparation(self) -> Task:
@@ -278,7 +276,7 @@ def _replaced(node: Any, keys: Sequence[str], text: str) -> Any:
     if isinstance(node, dict):
         return {**node, key: _parsed(key, float, text, 0.0)}
     if not dataclasses.is_dataclass(node):
-        raise RecipeError(f"there is nothing in {node!r} that could be called {key!r}")
+        raise RecipeError(f"{node!r} has no settings in it, so none called {key!r}")
     refuse_unknown(f"setting of a {type(node).__name__}", key, [entry.name for entry in dataclasses.fields(node)])
     current = getattr(node, key)
     value = _replaced(current, rest, text) if rest else _parsed(key, hints_of(type(node))[key], text, current)
