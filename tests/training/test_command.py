@@ -95,7 +95,9 @@ def test_a_wrong_setting_is_a_wrong_call() -> None:
     code += "from lightwell.cli.app import main; main()"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ran.returncode == 2
-    assert ran.stderr.startswith("lightwell: there is no setting of a Recipe 'sede': did you mean 'seed'?; stages.0.lr:")
+    assert ran.stderr.startswith(
+        "lightwell: there is no setting of a Recipe 'sede': did you mean 'seed'?; stages.0.lr:"
+    )
     assert len(ran.stderr.splitlines()) == 1
 
 

@@ -43,7 +43,8 @@ def video(
         ),
     ] = None,
     model: Annotated[
-        str | None, typer.Option("--model", "-m", metavar="NAME|FILE|RUN", help="See lightwell models; or an ONNX file.")
+        str | None,
+        typer.Option("--model", "-m", metavar="NAME|FILE|RUN", help="See lightwell models; or an ONNX file."),
     ] = None,
     strength: Strength = 1.0,
     brightness: Brightness = 0.0,

@@ -250,7 +250,7 @@ def override(recipe: Recipe, assignments: Iterable[str]) -> Recipe:
             ``stages.lr=1e-4`` every stage's, ``stages.losses.edge=10``, ``degradation.blur_chance=0.5``.
 
     Raises:
-        RecipeError: when keys are misspelt or values of the wrong kind; tells all of them, and what :func:`check` would.
+        RecipeError: when keys are misspelt or values of the wrong kind; tells all of them, and what `check` would.
     """
     wrong = []
     for assignment in assignments:
