@@ -64,7 +64,7 @@ def test_yolo11(tmp_path: Path, picture: np.ndarray, monkeypatch: pytest.MonkeyP
     model.model.train()(torch.from_numpy(tensor))
     model.model.eval()
     for branch in model.model.model[-1].cv3:
-        nn.init.normal_(branch[-1].weight, std=0.01)
+        nn.init.normal_(branch[-1].weight, std=0.05)
         nn.init.constant_(branch[-1].bias, -8)
     model.save(tmp_path / "yolo11n.pt")
     command("yolo", "export", "model=yolo11n.pt", "format=onnx", folder=tmp_path)
@@ -76,7 +76,7 @@ def test_yolo11(tmp_path: Path, picture: np.ndarray, monkeypatch: pytest.MonkeyP
     boxes = (theirs[:, :4] - [0, 96, 0, 96]).clip(0, [640, 448, 640, 448])
     same = (overlaps(ours.boxes, boxes) > 0.999) & (np.abs(ours.scores[:, None] - theirs[:, 4]) < 1e-5)
     same &= ours.classes[:, None] == theirs[:, 5]
-    assert len(theirs) == len(ours.scores) == 100
+    assert len(theirs) == len(ours.scores) > 20
     assert same.any(0).mean() >= 0.98  # the last ones may tie
 
 

@@ -124,10 +124,11 @@ def test_two_folders_of_pairs_are_enough(data: Path, tmp_path: Path, monkeypatch
         (["--pairs", "gone"], "gone/low"),
         (["--held-out", "gone"], "--held-out needs --pairs"),
         (["--force"], "--force goes with --resume"),
+        (["--set", "data=gone"], "there is no folder gone with the sets that the recipe names (lol_v1:train"),
     ],
 )
 def test_a_wrong_call_of_train_is_named(words: list[str], named: str) -> None:
-    result = CliRunner(env={"COLUMNS": "200", "TERM": "dumb"}).invoke(app, ["train", "darkir-s", *words])
+    result = CliRunner(env={"COLUMNS": "300", "TERM": "dumb"}).invoke(app, ["train", "darkir-s", *words])
     assert result.exit_code == 2
     assert named in result.output
 

@@ -98,6 +98,12 @@ def train(
         output = output or Path(recipe)
     before, source, folder = _begun(recipe, output, resume)
     chosen, every, notes = _chosen(source, before, pairs or [], held_out or [], settings or [])
+    named = [name for name in (*chosen.pairs, *chosen.held_out) if not Path(name).is_absolute()]
+    if named and not chosen.data.is_dir():
+        raise typer.BadParameter(
+            f"there is no folder {chosen.data} with the sets that the recipe names ({', '.join(named)}): --pairs DIR "
+            "trains on pairs of your own, --set data=DIR says where the sets are"
+        )
     say = partial(console.print, soft_wrap=True, markup=False)
     for note in notes:
         say(note)

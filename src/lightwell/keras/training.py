@@ -117,7 +117,7 @@ class AugmentedPairs(keras.utils.PyDataset):
         seed: of crops and order.
 
     Raises:
-        ValueError: when pictures of a pair differ in size, or are smaller than the crop.
+        ValueError: when pictures of a pair differ in size, or are smaller than the crop, which must be positive.
     """
 
     def __init__(
@@ -131,6 +131,8 @@ class AugmentedPairs(keras.utils.PyDataset):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if crop < 1 or batch_size < 1:
+            raise ValueError(f"crop and batch_size must be positive: {crop} and {batch_size}")
         if len(low) != len(target) or not len(low):
             raise ValueError(f"low and target need one picture per pair each: {len(low)} and {len(target)}")
         for number, (dark, bright) in enumerate(zip(low, target, strict=True)):
