@@ -166,5 +166,5 @@ def test_pairs_come_from_folders(tmp_path: Path) -> None:
     np.testing.assert_allclose(low, 20 / 255, atol=1e-6)
     np.testing.assert_allclose(high, 200 / 255, atol=1e-6)
     (tmp_path / "low" / "1.png").rename(tmp_path / "low" / "5.png")
-    with pytest.raises(DataError, match=r"without a partner in .*low or .*high: 2 pictures \(1, 5\)"):
+    with pytest.raises(DataError, match=r"without a partner in .*low or .*high: 1, 5$"):
         FolderPairs(tmp_path)

@@ -75,6 +75,6 @@ def find_pairs(
     wanted = list(lows) if names is None else list(names)
     lonely = sorted(set(lows) ^ set(highs)) if names is None else sorted(set(wanted) - (set(lows) & set(highs)))
     if lonely:
-        shown = ", ".join(lonely[:10]) + (", ..." if len(lonely) > 10 else "")
-        raise DataError(f"without a partner in {low} or {high}: {len(lonely)} pictures ({shown})")
+        more = f" and {len(lonely) - 10} more" if len(lonely) > 10 else ""
+        raise DataError(f"without a partner in {low} or {high}: {', '.join(lonely[:10])}{more}")
     return [Pair(name, lows[name], highs[name]) for name in wanted]
