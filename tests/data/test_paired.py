@@ -50,7 +50,7 @@ def test_what_is_wrong_with_a_folder_is_named(tmp_path: Path) -> None:
     paint(tmp_path / "high" / "1.png")
     with pytest.raises(DataError, match=r"partner.*: 2$"):
         find_pairs(tmp_path / "low", tmp_path / "high")
-    with pytest.raises(DataError, match=": 3$"):
+    with pytest.raises(DataError, match=r": 3$"):
         find_pairs(tmp_path / "low", tmp_path / "high", ["1", "3"])
     paint(tmp_path / "low" / "1.jpg")
     with pytest.raises(DataError, match="same name"):

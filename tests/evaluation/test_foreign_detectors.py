@@ -77,7 +77,7 @@ def test_yolo11(tmp_path: Path, picture: np.ndarray, monkeypatch: pytest.MonkeyP
     same = (overlaps(ours.boxes, boxes) > 0.999) & (np.abs(ours.scores[:, None] - theirs[:, 4]) < 1e-5)
     same &= ours.classes[:, None] == theirs[:, 5]
     assert len(theirs) == len(ours.scores) > 20
-    assert same.any(0).mean() > 0.9  # theirs suppresses in float32, where an overlap at the threshold falls either way
+    assert same.any(0).mean() > 0.9  # an overlap near the threshold may fall either way
 
 
 def test_rtdetr(tmp_path: Path, picture: np.ndarray) -> None:

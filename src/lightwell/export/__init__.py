@@ -39,7 +39,7 @@ def cached_graph(model: str | os.PathLike[str], tell: Callable[[str], None] = la
 
     Raises:
         WeightsError: when there are no such weights, or they cannot become a graph.
-        PictureError: when neither place can be written.
+        FileError: when neither place can be written.
     """
     weights = find_weights(model)
     name = name_of(weights)

@@ -75,6 +75,7 @@ class Restorer:
     Raises:
         WeightsError: there is no such model, or the file is not one.
         DeviceError: the device or the precision cannot run here.
+        FileError: the graph of weights cannot be written.
     """
 
     def __init__(
