@@ -109,6 +109,11 @@ def test_two_folders_of_pairs_are_enough(data: Path, tmp_path: Path, monkeypatch
     result = CliRunner().invoke(app, [*words, "--minutes", "0"])
     assert result.exit_code == 0, result.output
     assert "trained on the pairs alone" in " ".join(result.stderr.split())
+    assert "smaller than the crops" not in result.stderr
+    wide = ["--set", "stages.views.zoom=None", "--set", "stages.views.size=(16, 32)", "--set", "stages.views.batch=1"]
+    result = CliRunner().invoke(app, [*words, *wide, "--minutes", "0", "-o", "wide"])
+    assert result.exit_code == 0, result.output
+    assert "some pictures are smaller than the crops of 32x16 pixels" in result.stderr
     assert "held" in lines(Path("runs/darkir-s"))[0]
     assert float(lines(Path("runs/darkir-s"))[0]["held"]) > 0
     result = CliRunner().invoke(app, ["train", "runs/darkir-s", "--resume", "--minutes", "0"])

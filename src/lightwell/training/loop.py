@@ -325,7 +325,8 @@ def train(
         force: go on although recipe or data differ from those that the run began with; ``run.json`` keeps the record.
         told: what else ``run.json`` should say, such as the command; ``source`` and ``settings`` make the recipe again.
         report: called after every step, in the first process only.
-        note: called, there too, with what ``force`` lets through, before the first step.
+        note: called, there too, before the first step, with what a person should know of it: what ``force`` lets
+            through, and whether pictures are smaller than the crops.
 
     Returns:
         The weights that did best on the held-out sets; the last ones if there are no such sets.
@@ -354,14 +355,19 @@ def train(
         held_out = {label: find_set(recipe.data, name) for name, label in _labels(recipe).items()}
         record = {"recipe": as_data(recipe), "data": _digests(recipe, held_out), "held_out": list(held_out)}
         differs = _differing(folder, before, record, force)
-        if differs and note is not None and rank == 0:
-            note(f"{folder} goes on as another experiment than it began as: {'; '.join(differs)}")
         if rank == 0:
             with ThreadPoolExecutor() as pool:
                 for pairs in held_out.values():
                     for _ in pool.map(load_pair, pairs):  # a broken one is named now
                         pass
         batches = Batches(recipe, device, rank, world)
+        if rank == 0 and note is not None:
+            if differs:
+                note(f"{folder} goes on as another experiment than it began as: {'; '.join(differs)}")
+            if crop := batches.enlarged():
+                note(
+                    f"some pictures are smaller than the crops of {crop[1]}x{crop[0]} pixels, and are enlarged for them"
+                )
         log = None
         if rank == 0:
             with _told_of_checkpoint(folder):
