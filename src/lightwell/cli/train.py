@@ -141,10 +141,10 @@ def train(
     if last and last.step < last.steps:
         say(f"{minutes:g} minutes are up after step {last.step} of {last.steps}; go on with: {again}")
     say(f"\n{folder} is a model everywhere, and {folder / 'index.html'} shows how it came about:")
-    pairs = next((path for path in map(Path, chosen.held_out) if path.is_absolute()), Path("DIR"))
+    own = next((path for path in map(Path, chosen.held_out) if path.is_absolute()), Path("DIR"))
     for words in (
         f"restore night.jpg -m {folder}",
-        f"evaluate --model {folder} --low {pairs / 'low'} --high {pairs / 'high'}",
+        f"evaluate --model {folder} --low {own / 'low'} --high {own / 'high'}",
         f"export {folder}",
     ):
         say(f"  lightwell {words}")

@@ -275,7 +275,7 @@ def _replaced(node: Any, keys: Sequence[str], text: str) -> Any:
         return tuple(_replaced(e, rest, text) if i == int(key) else e for i, e in enumerate(node))
     if isinstance(node, dict):
         return {**node, key: _parsed(key, float, text, 0.0)}
-    if not dataclasses.is_dataclass(node):
+    if not dataclasses.is_dataclass(node) or isinstance(node, type):
         raise RecipeError(f"{node!r} has no settings in it, so none called {key!r}")
     refuse_unknown(f"setting of a {type(node).__name__}", key, [entry.name for entry in dataclasses.fields(node)])
     current = getattr(node, key)
