@@ -87,7 +87,7 @@ def test_published_parameters_are_never_taken_from_elsewhere(photo: Array) -> No
 
 def test_fitted_parameters_bear_their_file_name(tmp_path: Path, photo: Array) -> None:
     for k in range(40):
-        Image.fromarray(np.roll(photo, k * 17, 1) // (1 + k % 3)).save(tmp_path / f"{k}.png")
+        Image.fromarray(np.roll(photo, k * 17, 1) // (1 + k % 3)).save(tmp_path / f"{k:02}.png")
     output = tmp_path / "mine.npz"
     result = CliRunner().invoke(app, ["fit-niqe", str(tmp_path), "-o", str(output)])
     assert result.exit_code == 0, result.output

@@ -57,7 +57,7 @@ def restore(
         typer.Option(
             "--model",
             "-m",
-            metavar="NAME|FILE",
+            metavar="NAME|FILE|RUN",
             help="See lightwell models; or an ONNX file, weights, or a run's folder.",
         ),
     ] = None,
