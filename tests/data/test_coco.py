@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from lightwell.cli.app import app
 from lightwell.data.coco import darken_coco
 from lightwell.data.degrade import Degradation
-from lightwell.errors import DataError
+from lightwell.errors import DataError, PlanError
 
 
 @pytest.fixture
@@ -86,9 +86,9 @@ def test_the_degradation_can_be_chosen(bright, tmp_path):
 
 def test_what_does_not_fit_is_refused(bright, tmp_path):
     annotations = bright / "annotations.json"
-    with pytest.raises(DataError, match="8 pictures are asked for, 7 are annotated"):
+    with pytest.raises(PlanError, match="8 pictures are asked for, 7 are annotated"):
         darken_coco(annotations, bright / "images", tmp_path / "out", count=8)
-    with pytest.raises(DataError, match="is not empty"):
+    with pytest.raises(PlanError, match="is not empty"):
         darken_coco(annotations, bright / "images", bright)
     coco = json.loads(annotations.read_text())
     coco["images"][0]["width"] = 47

@@ -12,9 +12,11 @@ from typer.testing import CliRunner
 
 from lightwell.cli.app import app
 from lightwell.data.degrade import Degradation, by_lamps, degrade
-from lightwell.data.paired import find_pairs, load_pair
+from lightwell.data.folders import find_pairs
+from lightwell.data.paired import load_pair
 from lightwell.data.public import find_set
 from lightwell.data.splits import held_out_photographs
+from lightwell.errors import PlanError
 
 
 @pytest.fixture
@@ -42,8 +44,32 @@ def test_a_set_of_pairs_with_a_table(good: Path, tmp_path: Path) -> None:
     assert all(-4 <= float(row["ev"]) <= -3 and float(row["path"]) > 0 for row in rows)
     assert len({row["ev"] for row in rows}) == 6
     again = CliRunner().invoke(app, words)
-    assert again.exit_code == 1
+    assert isinstance(again.exception, PlanError)
     assert "holds something" in str(again.exception)
+
+
+def test_two_photographs_of_one_name_are_named_before_anything_is_made(good: Path, tmp_path: Path) -> None:
+    (good / "more").mkdir()
+    (good / "a.png").rename(good / "more" / "b.png")
+    ran = CliRunner().invoke(app, ["degrade", str(good), "-o", str(tmp_path / "night"), "--pairs"])
+    assert isinstance(ran.exception, PlanError)
+    assert str(good / "more" / "b.png") in str(ran.exception)
+    assert not (tmp_path / "night").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("--copies", "3"), "go with --pairs"),
+        (("--leave-held-out",), "go with --pairs"),
+        (("--pairs", "--overwrite"), "--pairs makes a new set"),
+        (("--pairs", "--learned", "drgn-lw", "--like", "."), "without --coco or --pairs"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(words: tuple[str, ...], named: str, tmp_path: Path) -> None:
+    ran = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["degrade", str(tmp_path), "-o", str(tmp_path / "x"), *words])
+    assert ran.exit_code == 2
+    assert named in ran.output
 
 
 def test_the_same_seed_makes_the_same_set(good: Path, tmp_path: Path) -> None:

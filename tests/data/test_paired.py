@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lightwell.data.folders import find_pictures
-from lightwell.data.paired import find_pairs, load_pair, load_picture
+from lightwell.data.folders import find_pairs, find_pictures
+from lightwell.data.paired import load_pair, load_picture
 from lightwell.data.public import find_set
 from lightwell.data.splits import LOL_V1_SPLITS, lol_v1_split, refuse_overlap
 from lightwell.errors import DataError
@@ -48,9 +48,9 @@ def test_what_is_wrong_with_a_folder_is_named(tmp_path: Path) -> None:
     paint(tmp_path / "low" / "1.png")
     paint(tmp_path / "low" / "2.png")
     paint(tmp_path / "high" / "1.png")
-    with pytest.raises(DataError, match=r"partner.*: 1 pictures \(2\)"):
+    with pytest.raises(DataError, match=r"partner.*: 2$"):
         find_pairs(tmp_path / "low", tmp_path / "high")
-    with pytest.raises(DataError, match=r"\(3\)"):
+    with pytest.raises(DataError, match=r": 3$"):
         find_pairs(tmp_path / "low", tmp_path / "high", ["1", "3"])
     paint(tmp_path / "low" / "1.jpg")
     with pytest.raises(DataError, match="same name"):

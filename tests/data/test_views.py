@@ -36,6 +36,12 @@ def test_a_crop_is_taken_where_it_is_drawn() -> None:
     assert cut(View((4, 6), 1), top=0.0, left=0.999)[0, 1, 0].tolist() == [14, 15, 16, 17, 18, 19]
 
 
+def test_a_smaller_picture_is_enlarged_in_its_shape() -> None:
+    rows, columns = cut(View((24, 24), 1))[0]  # of 12 x 20 the 12 x 12 on the left
+    assert rows[:, 0].tolist() == [number // 2 for number in range(24)]
+    assert columns[0].tolist() == [number // 2 for number in range(24)]
+
+
 def test_flips_and_turns() -> None:
     crop = cut(View((4, 4), 1))
     assert torch.equal(cut(View((4, 4), 1), mirror=0.1), crop.flip(3))

@@ -12,11 +12,12 @@ from torch import nn
 
 from lightwell import zoo
 from lightwell.errors import WeightsError
-from lightwell.export import cached_graph
+from lightwell.export import cached_graph, is_weights
 from lightwell.export.onnx import export_onnx, link_weights
 from lightwell.models import create_model, load_weights, save_weights
 from lightwell.models.darkir import DarkIR, DarkIRConfig
 from lightwell.models.frlie import FRLIE, FRLIEConfig
+from lightwell.restoring.restorer import Restorer
 
 SIZES = [(1, 3, 61, 75), (2, 3, 64, 80), (1, 3, 1, 1), (1, 3, 9, 130), (3, 3, 33, 40)]
 
@@ -234,6 +235,18 @@ def test_a_runs_folder_gets_its_graph_once_and_a_new_one_for_new_weights(tmp_pat
     save_weights(DarkIR(config), run / "best.safetensors")
     assert cached_graph(run, told.append) == graph
     assert graph.read_bytes() != first
+    picture = np.random.default_rng(0).integers(0, 60, (20, 30, 3), np.uint8)
+    restorer = Restorer(run)
+    assert restorer.model == "run"
+    assert np.array_equal(restorer(picture), Restorer(graph)(picture))
+
+
+def test_a_name_that_ships_goes_before_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = zoo.cards()[0].name
+    Path(name).mkdir()  # as lightwell export makes it
+    assert not is_weights(name)
+    assert is_weights(f"./{name}")
 
 
 def test_a_graph_of_another_origin_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import csv
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +68,11 @@ def test_train_runs_a_recipe_file(data: Path, tmp_path: Path, monkeypatch: pytes
     result = CliRunner().invoke(app, ["train", "mine.py", "--resume", "--set", "stages.lr=1e-3", "--minutes", "0"])
     assert isinstance(result.exception, TrainingError)
     assert "stages.0.lr: 0.01 then, 0.001 now" in str(result.exception)
+    forced = ["train", "mine.py", "--resume", "--force", "--set", "stages.lr=1e-3", "--minutes", "0", "-o", "other"]
+    shutil.copytree("runs/mine", "other")
+    result = CliRunner().invoke(app, forced)
+    assert result.exit_code == 0, result.output
+    assert "other goes on as another experiment than it began as: stages.0.lr: 0.01 then, 0.001 now" in result.stderr
     # A run's record does not say which Python file is to be run.
     result = CliRunner().invoke(app, ["train", "runs/mine", "--resume"])
     assert isinstance(result.exception, TrainingError)
@@ -82,6 +90,17 @@ def test_train_refuses_what_it_does_not_know(tmp_path: Path) -> None:
         assert isinstance(result.exception, RecipeError)
 
 
+def test_a_wrong_setting_is_a_wrong_call() -> None:
+    code = "import sys; sys.argv = ['lightwell', 'train', 'darkir-s', '--set', 'sede=1', '--set', 'stages.lr=-1']; "
+    code += "from lightwell.cli.app import main; main()"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.returncode == 2
+    assert ran.stderr.startswith(
+        "lightwell: there is no setting of a Recipe 'sede': did you mean 'seed'?; stages.0.lr:"
+    )
+    assert len(ran.stderr.splitlines()) == 1
+
+
 def test_two_folders_of_pairs_are_enough(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
@@ -90,6 +109,11 @@ def test_two_folders_of_pairs_are_enough(data: Path, tmp_path: Path, monkeypatch
     result = CliRunner().invoke(app, [*words, "--minutes", "0"])
     assert result.exit_code == 0, result.output
     assert "trained on the pairs alone" in " ".join(result.stderr.split())
+    assert "smaller than the crops" not in result.stderr
+    wide = ["--set", "stages.views.zoom=None", "--set", "stages.views.size=(16, 32)", "--set", "stages.views.batch=1"]
+    result = CliRunner().invoke(app, [*words, *wide, "--minutes", "0", "-o", "wide"])
+    assert result.exit_code == 0, result.output
+    assert "some pictures are smaller than the crops of 32x16 pixels" in result.stderr
     assert "held" in lines(Path("runs/darkir-s"))[0]
     assert float(lines(Path("runs/darkir-s"))[0]["held"]) > 0
     result = CliRunner().invoke(app, ["train", "runs/darkir-s", "--resume", "--minutes", "0"])
@@ -105,10 +129,11 @@ def test_two_folders_of_pairs_are_enough(data: Path, tmp_path: Path, monkeypatch
         (["--pairs", "gone"], "gone/low"),
         (["--held-out", "gone"], "--held-out needs --pairs"),
         (["--force"], "--force goes with --resume"),
+        (["--set", "data=gone"], "there is no folder gone with the sets that the recipe names (lol_v1:train"),
     ],
 )
 def test_a_wrong_call_of_train_is_named(words: list[str], named: str) -> None:
-    result = CliRunner(env={"COLUMNS": "200", "TERM": "dumb"}).invoke(app, ["train", "darkir-s", *words])
+    result = CliRunner(env={"COLUMNS": "300", "TERM": "dumb"}).invoke(app, ["train", "darkir-s", *words])
     assert result.exit_code == 2
     assert named in result.output
 

@@ -19,6 +19,7 @@ from lightwell.data.views import View
 from lightwell.errors import DataError, RecipeError, TrainingError, WeightsError
 from lightwell.models.registry import load_weights, register_model
 from lightwell.training.batches import Batches
+from lightwell.training.logging import Log
 from lightwell.training.loop import Progress, Run, learning_rate, prefetched, train
 from lightwell.training.recipe import Batch, Nets, Objective, Recipe, Stage, Turn, restoration
 
@@ -84,6 +85,17 @@ def test_a_run_learns_and_leaves_what_it_promises(recipe: Recipe, tmp_path: Path
             out = net(torch.from_numpy(low).float().permute(2, 0, 1)[None] / 255)[0].permute(1, 2, 0).numpy()
         values.append(10 * math.log10(255**2 / ((np.clip(out * 255, 0, 255).round() - high) ** 2).mean()))
     assert np.mean(values) == pytest.approx(max(scores), abs=0.01)
+
+
+def test_strips_of_pictures_keep_their_shape(tmp_path: Path) -> None:
+    log = Log(tmp_path, ["loss"], 0, {}, [])
+    log.show(1, [[np.full((30, 10, 3), 255, np.uint8)] * 3])
+    log.close()
+    with Image.open(tmp_path / "pictures" / "0000001.png") as sheet:
+        levels = np.asarray(sheet)
+    assert levels.shape == (200, 900, 3)
+    assert (levels[:, :100] == 0).all()
+    assert (levels[:, 150] == 255).all()
 
 
 def test_a_run_that_was_stopped_goes_on_bit_for_bit(recipe: Recipe, tmp_path: Path) -> None:

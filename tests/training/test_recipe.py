@@ -53,7 +53,7 @@ def test_settings_reach_everything(recipe: Recipe) -> None:
         ("clip=high", "not like"),
         ("stages.losses.edge=high", "not like"),
         ("stages.0.losses.edgy=1", "did you mean 'edge'"),
-        ("seed.deep=1", "setting of a int"),
+        ("seed.deep=1", "3 has no settings in it"),
         ("precision=float16", "float32 or bfloat16"),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from lightwell.data.paired import Pair
+from lightwell.data.folders import Pair
 from lightwell.data.views import PictureStore, View
 from lightwell.errors import RecipeError
 from lightwell.models.darkir import DarkIRConfig

@@ -36,7 +36,7 @@ from lightwell.cli import (
 )
 from lightwell.cli.console import worded
 from lightwell.cli.options import flag
-from lightwell.errors import LightwellError
+from lightwell.errors import LightwellError, PlanError, RecipeError
 
 __all__ = ["app", "main"]
 
@@ -123,7 +123,8 @@ def main() -> None:
     try:
         app()
     except LightwellError as error:
-        sys.exit(f"lightwell: {worded(error)}")
+        typer.echo(f"lightwell: {worded(error)}", err=True)
+        sys.exit(2 if isinstance(error, PlanError | RecipeError) else 1)
     except ModuleNotFoundError as error:
         module = (error.name or "").partition(".")[0]
         if module not in _EXTRAS:

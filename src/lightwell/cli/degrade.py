@@ -107,26 +107,27 @@ def degrade(
 
     if "-" in inputs:
         raise typer.BadParameter("degrade reads files and folders, not standard input")
-    if (learned is None) != (like is None) or (learned and coco):
-        raise typer.BadParameter("--learned and --like go together, without --coco")
+    if (learned is None) != (like is None) or (learned and (coco or pairs)):
+        raise typer.BadParameter("--learned and --like go together, without --coco or --pairs")
+    if pairs and (coco or overwrite or skip_existing):
+        raise typer.BadParameter("--pairs makes a new set: no --coco, no --overwrite, no --skip-existing")
+    if not pairs and (copies > 1 or leave_held_out or lamps):
+        raise typer.BadParameter("--copies, --leave-held-out and --lamps go with --pairs")
+    if count is not None and coco is None:
+        raise typer.BadParameter("--count goes with --coco")
+    if not ev[0] <= ev[1]:
+        raise typer.BadParameter(f"--ev is a lower and a higher exposure, not {ev[0]:g} {ev[1]:g}")
+    if not 0 <= hardness[0] <= hardness[1]:
+        raise typer.BadParameter(f"--hardness is a lower and a higher power, not {hardness[0]:g} {hardness[1]:g}")
+    settings = Degradation(ev=ev, blur_chance=shaken, hard=hardness, hard_chance=hard)
     if coco is not None:
         if len(inputs) != 1 or not Path(inputs[0] or "-").is_dir() or overwrite or skip_existing:
             raise typer.BadParameter(
                 "--coco takes one folder of pictures and makes a new set: no --overwrite, no --skip-existing"
             )
         say = (lambda _: None) if quiet else (lambda name: typer.echo(printable(name)))
-        darken_coco(coco, Path(inputs[0]), Path(output), seed=seed, count=count, done=say)
+        darken_coco(coco, Path(inputs[0]), Path(output), seed=seed, count=count, settings=settings, done=say)
         return
-    if not ev[0] <= ev[1]:
-        raise typer.BadParameter(f"--ev is a lower and a higher exposure, not {ev[0]:g} {ev[1]:g}")
-    if not 0 <= hardness[0] <= hardness[1]:
-        raise typer.BadParameter(f"--hardness is a lower and a higher power, not {hardness[0]:g} {hardness[1]:g}")
-    settings = Degradation(ev=ev, blur_chance=shaken, hard=hardness, hard_chance=hard)
-    if count is not None:
-        raise typer.BadParameter("--count goes with --coco")
-    if lamps and not pairs:
-        raise typer.BadParameter("--lamps goes with --pairs: the scene itself becomes another")
-
     if overwrite and skip_existing:
         raise typer.BadParameter("--overwrite and --skip-existing exclude each other")
     request = Request(output, into_folder=True, recursive=True, overwrite=overwrite, skip_existing=skip_existing)

@@ -57,7 +57,7 @@ def restore(
         typer.Option(
             "--model",
             "-m",
-            metavar="NAME|FILE",
+            metavar="NAME|FILE|RUN",
             help="See lightwell models; or an ONNX file, weights, or a run's folder.",
         ),
     ] = None,
@@ -158,7 +158,7 @@ def restore(
         workers = min(jobs, work.total)
         try:
             if model and is_weights(model):
-                model = str(cached_graph(model, tell=lambda line: typer.echo(line, err=True)))
+                cached_graph(model, tell=lambda line: typer.echo(line, err=True))
             restorer = Restorer(
                 model,
                 device=device.value,

@@ -85,7 +85,7 @@ def runs(
             settings.add_row(escape(setting), *map(escape, values))
         console.print(settings)
         if len(changed) > _MOST:
-            typer.echo(f"and {len(changed) - _MOST} more settings: --json lists them")
+            typer.echo(f"{_MOST} of {len(changed)} settings; --json lists them all")
 
 
 def _name(run: Path, folder: Path) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import os
 import time
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -97,8 +98,15 @@ def train(
         output = output or Path(recipe)
     before, source, folder = _begun(recipe, output, resume)
     chosen, every, notes = _chosen(source, before, pairs or [], held_out or [], settings or [])
+    named = [name for name in (*chosen.pairs, *chosen.held_out) if not Path(name).is_absolute()]
+    if named and not chosen.data.is_dir():
+        raise typer.BadParameter(
+            f"there is no folder {chosen.data} with the sets that the recipe names ({', '.join(named)}): --pairs DIR "
+            "trains on pairs of your own, --set data=DIR says where the sets are"
+        )
+    say = partial(console.print, soft_wrap=True, markup=False)
     for note in notes:
-        console.print(note, soft_wrap=True)
+        say(note)
     again = f"lightwell train {source if source.endswith('.py') else folder} --resume"
     if source.endswith(".py"):
         again += f" -o {folder}"
@@ -119,20 +127,27 @@ def train(
                 words += f"  {numbers['skipped']:.0f} steps skipped"
             bar.update(task, completed=progress.step, total=progress.steps, description=words)
             if not console.is_terminal and time.monotonic() - printed > _SECONDS_BETWEEN_LINES:
-                console.print(f"step {progress.step} of {progress.steps}: {words}")
+                say(f"step {progress.step} of {progress.steps}: {words}")
                 printed = time.monotonic()
             if progress.validation:
                 scores = "  ".join(f"{name} {score:.2f} dB" for name, score in progress.validation.items())
-                console.print(f"step {progress.step} of {progress.steps}: {scores} (PSNR, strict)")
+                say(f"step {progress.step} of {progress.steps}: {scores} (PSNR, strict)")
 
         try:
-            run(chosen, folder, minutes=minutes, resume=resume, force=force, told=told, report=report)
+            run(chosen, folder, minutes=minutes, resume=resume, force=force, told=told, report=report, note=say)
         except KeyboardInterrupt:
-            console.print(f"stopped after step {last.step if last else 0}; go on with: {again}")
+            say(f"stopped after step {last.step if last else 0}; go on with: {again}")
             raise typer.Exit(130) from None
     if last and last.step < last.steps:
-        console.print(f"{minutes:g} minutes are up after step {last.step} of {last.steps}; go on with: {again}")
-    _print_next(console, folder, held_out or [])
+        say(f"{minutes:g} minutes are up after step {last.step} of {last.steps}; go on with: {again}")
+    say(f"\n{folder} is a model everywhere, and {folder / 'index.html'} shows how it came about:")
+    own = next((path for path in map(Path, chosen.held_out) if path.is_absolute()), Path("DIR"))
+    for words in (
+        f"restore night.jpg -m {folder}",
+        f"evaluate --model {folder} --low {own / 'low'} --high {own / 'high'}",
+        f"export {folder}",
+    ):
+        say(f"  lightwell {words}")
 
 
 def _begun(recipe: str, output: Path | None, resume: bool) -> tuple[list[str], str, Path]:
@@ -183,17 +198,3 @@ def _chosen(
                 f"holds {chosen.photographs})"
             )
     return chosen, every, notes
-
-
-def _print_next(console: Any, folder: Path, held_out: Sequence[Path]) -> None:
-    """What to do with the run."""
-    pairs = held_out[0] if held_out else Path("DIR")
-    console.print(
-        f"\n{folder} is a model everywhere, and {folder / 'index.html'} shows how it came about:", soft_wrap=True
-    )
-    for words in (
-        f"restore night.jpg -m {folder}",
-        f"evaluate --model {folder} --low {pairs / 'low'} --high {pairs / 'high'}",
-        f"export {folder}",
-    ):
-        console.print(f"  lightwell {words}", soft_wrap=True)

@@ -43,7 +43,13 @@ def video(
         ),
     ] = None,
     model: Annotated[
-        str | None, typer.Option("--model", "-m", metavar="NAME|FILE", help="See lightwell models; or an ONNX file.")
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="NAME|FILE|RUN",
+            help="See lightwell models; or an ONNX file, weights, or a run's folder.",
+        ),
     ] = None,
     strength: Strength = 1.0,
     brightness: Brightness = 0.0,

@@ -19,7 +19,7 @@ from lightwell.data.annotations import Coco, pictures_of, read_coco
 from lightwell.data.degrade import Degradation
 from lightwell.data.folders import find_pictures
 from lightwell.data.night import night_of
-from lightwell.errors import DataError
+from lightwell.errors import DataError, PlanError
 from lightwell.files import make_folder, whole_file
 from lightwell.pictures import format_of_name, read_named
 
@@ -54,8 +54,8 @@ def darken_coco(
         The annotations as written.
 
     Raises:
-        DataError: the annotations are not of COCO's format, a picture is missing or of another size than annotated,
-            there are fewer than ``count``, or the output folder is not empty.
+        DataError: the annotations are not of COCO's format, a picture is missing or of another size than annotated.
+        PlanError: there are fewer than ``count``, or the output folder is not empty.
         PictureError: a picture cannot be read, or not be written in its format.
         FileError: the disk refuses.
     """
@@ -63,7 +63,7 @@ def darken_coco(
     coco = _chosen(read_coco(annotations), count, seed)
     pictures = pictures_of(coco, find_pictures(images))
     if output.exists() and any(output.iterdir()):
-        raise DataError(f"{output} is not empty: name a new folder")
+        raise PlanError(f"{output} is not empty: name a new folder")
     for image in coco["images"]:
         source = pictures[image["id"]]
         place = source.relative_to(images)
@@ -93,7 +93,7 @@ def _chosen(coco: Coco, count: int | None, seed: int) -> Coco:
     if count is None:
         return coco
     if count > len(images):
-        raise DataError(f"{count} pictures are asked for, {len(images)} are annotated")
+        raise PlanError(f"{count} pictures are asked for, {len(images)} are annotated")
     kept = np.sort(np.random.default_rng(seed).choice(len(images), count, replace=False))
     chosen = [images[place] for place in kept]
     ids = {image["id"] for image in chosen}

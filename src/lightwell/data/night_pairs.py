@@ -13,7 +13,7 @@ import torch
 
 from lightwell.data.degrade import Degradation, Shots
 from lightwell.data.night import by_night, darken, draws_of
-from lightwell.errors import DataError
+from lightwell.errors import PlanError
 from lightwell.files import make_folder, whole_file
 from lightwell.pictures import read_named
 
@@ -46,14 +46,16 @@ def make_night_pairs(
         done: told each photograph's name.
 
     Raises:
-        DataError: when the folder holds something, or two photographs have one name.
+        PlanError: when the folder holds something, or two photographs have one name.
         PictureError: when a photograph cannot be read.
         FileError: when the disk refuses.
     """
     if output.exists() and any(output.iterdir()):
-        raise DataError(f"{output} holds something: choose a new folder")
-    if len({path.stem for path in photographs}) < len(photographs):
-        raise DataError("two photographs have the same name: bring them into one set by renaming one")
+        raise PlanError(f"{output} holds something: choose a new folder")
+    first: dict[str, Path] = {}
+    for path in photographs:
+        if (other := first.setdefault(path.stem, path)) is not path:
+            raise PlanError(f"{other} and {path} have the same name, and a set has one folder: rename one")
     make_folder(output / "low")
     make_folder(output / "high")
     table = io.StringIO()

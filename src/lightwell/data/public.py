@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from lightwell.data.folders import find_pictures
-from lightwell.data.paired import Pair, find_pairs
+from lightwell.data.folders import Pair, find_pairs, find_pictures
 from lightwell.data.splits import held_out_photographs, lol_v1_split
 from lightwell.errors import DataError
 

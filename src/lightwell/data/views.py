@@ -24,7 +24,7 @@ class View:
         size: height and width of the result in pixels.
         batch: pictures per step, over all processes.
         zoom: bounds of the fraction of the picture's height and width that is cut out before it is resized to
-            ``size``; None cuts ``size`` pixels out as they are.
+            ``size``; None cuts ``size`` pixels out as they are, and enlarges what smaller pictures have of that shape.
         sampling: how a cut is reduced. ``area`` averages, which also averages the noise away; ``nearest`` picks
             pixels, which keeps the noise of the full size at the cost of aliasing.
         weight: how often this view is drawn, relative to the stage's others.
@@ -70,7 +70,9 @@ class PictureStore:
         size = torch.tensor(view.size)
         pictures = self.sizes[index]
         if view.zoom is None:
-            boxes = torch.minimum(size, pictures)
+            # Of a smaller picture the largest part of that shape, enlarged.
+            fits = (pictures / size).amin(1, keepdim=True).clamp(max=1)
+            boxes = (size * fits).round().long().clamp_min(1).minimum(pictures)
         else:
             zoom = view.zoom[0] + (view.zoom[1] - view.zoom[0]) * draws[:, :1]
             whole = size * (pictures / size).amin(1, keepdim=True) if view.shaped else pictures

@@ -13,8 +13,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from lightwell.data.folders import find_pictures
-from lightwell.data.paired import Pair
+from lightwell.data.folders import Pair, find_pictures
 from lightwell.data.public import find_set
 from lightwell.errors import WeightsError
 from lightwell.evaluation.evaluate import Evaluation, Method, evaluate
@@ -133,12 +132,8 @@ def multiplications(net: nn.Module, height: int = 400, width: int = 600) -> floa
 
 
 def _measured(graph: Path, data: str, pairs: Sequence[Pair], measures: Sequence[Measure], folder: Path) -> Evaluation:
-    low, high = ({pair.name: path for pair, path in zip(pairs, paths, strict=True)} for paths in _halves(pairs))
+    low, high = {pair.name: pair.low for pair in pairs}, {pair.name: pair.high for pair in pairs}
     return evaluate(data, [restore_all(str(graph), low, folder)], high, measures)
-
-
-def _halves(pairs: Sequence[Pair]) -> tuple[list[Path], list[Path]]:
-    return [pair.low for pair in pairs], [pair.high for pair in pairs]
 
 
 def _numbers(result: Evaluation) -> list[dict[str, Any]]:

@@ -57,8 +57,9 @@ class Restoring:
         Raises:
             WeightsError: there is no such model.
         """
-        model = cached_graph(self._model, self._tell) if is_weights(self._model) else self._model
-        restorer = Restorer(model, max_memory=self._max_memory)
+        if is_weights(self._model):
+            cached_graph(self._model, self._tell)
+        restorer = Restorer(self._model, max_memory=self._max_memory)
 
         def work(job: Job, tell: Tell) -> tuple[int, int]:
             assert job.source is not None

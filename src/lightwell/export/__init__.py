@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from lightwell import zoo
 from lightwell.downloads import cache
 from lightwell.weights import find_weights, name_of
 
@@ -14,9 +15,13 @@ __all__ = ["cached_graph", "is_weights"]
 
 
 def is_weights(model: str | os.PathLike[str]) -> bool:
-    """Whether a model is given as weights, a file or the folder of a run, and has to become a graph before it runs."""
+    """Whether a model is given as weights, a file or the folder of a run, and has to become a graph before it runs.
+
+    A name that ships goes before a folder that is called the same, as in `lightwell.weights.find_weights`.
+    """
     path = Path(model)
-    return path.suffix == ".safetensors" or path.is_dir()
+    shipped = os.fspath(model) in (card.name for card in zoo.cards())
+    return path.suffix == ".safetensors" or (path.is_dir() and not shipped)
 
 
 def cached_graph(model: str | os.PathLike[str], tell: Callable[[str], None] = lambda _: None) -> Path:
@@ -34,7 +39,7 @@ def cached_graph(model: str | os.PathLike[str], tell: Callable[[str], None] = la
 
     Raises:
         WeightsError: when there are no such weights, or they cannot become a graph.
-        PictureError: when neither place can be written.
+        FileError: when neither place can be written.
     """
     weights = find_weights(model)
     name = name_of(weights)

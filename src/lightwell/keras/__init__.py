@@ -23,7 +23,7 @@ except ModuleNotFoundError as missing:
 from lightwell.keras.layers import DarkIRDecoderBlock, DarkIREncoderBlock, DilatedBranch, FreMLP, SimpleGate
 from lightwell.keras.model import by_matrices, create_darkir_model
 from lightwell.keras.tiling import process_tiled
-from lightwell.keras.training import PSNR, SSIM, AugmentedPairs, BeforeAfter, CharbonnierLoss, FolderPairs
+from lightwell.keras.training import PSNR, SSIM, AugmentedPairs, BeforeAfter, CharbonnierLoss, FolderPairs, Resume
 from lightwell.keras.weights import create_darkir, from_torch, to_torch
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "DilatedBranch",
     "FolderPairs",
     "FreMLP",
+    "Resume",
     "SimpleGate",
     "by_matrices",
     "create_darkir",

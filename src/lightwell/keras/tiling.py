@@ -24,8 +24,7 @@ def process_tiled(model: keras.Model, image: Any, tile_size: int = 512, overlap:
 
     A picture of no more than ``tile_size ** 2`` pixels, no longer than two tiles, goes through the model whole. The
     network looks at the whole of what it is given, so each tile by itself would get an exposure of its own: the picture
-    is also restored reduced to
-    one tile's size, and every tile is corrected to that (`lightwell.restoring.strategies`).
+    is also restored reduced to one tile's size, and every tile is corrected to that (`lightwell.restoring.strategies`).
 
     Args:
         model: takes and gives ``(1, h, w, C)``; of several outputs the first is the picture.

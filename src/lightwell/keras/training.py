@@ -12,12 +12,11 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from lightwell.data.folders import find_pictures
-from lightwell.errors import DataError
+from lightwell.data.folders import find_pairs
 from lightwell.keras.layers import Configured
 from lightwell.pictures import Picture, read_named
 
-__all__ = ["PSNR", "SSIM", "AugmentedPairs", "BeforeAfter", "CharbonnierLoss", "FolderPairs", "as_floats"]
+__all__ = ["PSNR", "SSIM", "AugmentedPairs", "BeforeAfter", "CharbonnierLoss", "FolderPairs", "Resume", "as_floats"]
 
 Tensor = Any
 Array = NDArray[Any]
@@ -118,7 +117,7 @@ class AugmentedPairs(keras.utils.PyDataset):
         seed: of crops and order.
 
     Raises:
-        ValueError: when pictures of a pair differ in size, or are smaller than the crop.
+        ValueError: when pictures of a pair differ in size, or are smaller than the crop, which must be positive.
     """
 
     def __init__(
@@ -132,6 +131,8 @@ class AugmentedPairs(keras.utils.PyDataset):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if crop < 1 or batch_size < 1:
+            raise ValueError(f"crop and batch_size must be positive: {crop} and {batch_size}")
         if len(low) != len(target) or not len(low):
             raise ValueError(f"low and target need one picture per pair each: {len(low)} and {len(target)}")
         for number, (dark, bright) in enumerate(zip(low, target, strict=True)):
@@ -211,11 +212,29 @@ class FolderPairs(AugmentedPairs):
     """
 
     def __init__(self, folder: str | os.PathLike[str], **options: Any) -> None:
-        low, high = (find_pictures(Path(folder) / half) for half in ("low", "high"))
-        if lonely := sorted(low.keys() ^ high.keys()):
-            shown = ", ".join(lonely[:10]) + (", ..." if len(lonely) > 10 else "")
-            raise DataError(f"{folder}: {len(lonely)} pictures have no partner in low or high ({shown})")
-        super().__init__(_Files(list(low.values())), _Files([high[name] for name in low]), **options)
+        pairs = find_pairs(Path(folder, "low"), Path(folder, "high"))
+        super().__init__(_Files([pair.low for pair in pairs]), _Files([pair.high for pair in pairs]), **options)
+
+
+class Resume(keras.callbacks.BackupAndRestore):
+    """Lets the same call of ``fit`` go on after a stop, and end with the weights of one that was not stopped.
+
+    After every epoch the model's and the optimiser's state go into a folder, which is removed at the end. Keras' own
+    ``BackupAndRestore`` does this too, but begins again with the crops of the first epoch. Give ``fit`` shuffle=False:
+    the pairs are drawn in an order of their own, and Keras would put the batches into another one each time.
+
+    Args:
+        folder: of the state; made if missing.
+        pairs: what is fitted.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], pairs: AugmentedPairs) -> None:
+        super().__init__(os.fspath(folder))
+        self.pairs = pairs
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002 (as Keras calls it)
+        """Takes the pairs to this epoch's crops."""
+        self.pairs.epoch = epoch
 
 
 class BeforeAfter(keras.callbacks.Callback):

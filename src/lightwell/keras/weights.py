@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from lightwell import zoo
 from lightwell.errors import WeightsError
 from lightwell.files import whole_file
 from lightwell.keras.layers import Conv, DarkIRDecoderBlock, DarkIREncoderBlock, PixelShuffle
@@ -55,7 +54,7 @@ def create_darkir(
         if name is None:
             raise ValueError("create_darkir needs name, weights or both")
         return create_darkir_model(width=_WIDTHS[name], **options)
-    path = _path(weights)
+    path = find_weights(weights)
     config = _read(path)[1] if name is None else {"width": _WIDTHS[name]}
     unknown = set(config) - set(inspect.signature(create_darkir_model).parameters)
     if unknown:
@@ -72,12 +71,12 @@ def from_torch(model: keras.Model, weights: str | os.PathLike[str]) -> None:
 
     Args:
         model: made by `create_darkir_model`.
-        weights: a shipped model's name or a safetensors file.
+        weights: a shipped model's name, a safetensors file or a run's folder.
 
     Raises:
         WeightsError: when no weights of that name ship, the file is not readable, or it is of another structure.
     """
-    path = _path(weights)
+    path = find_weights(weights)
     state, _ = _read(path)
     values = []
     for name, variable in _named_variables(model):
@@ -123,21 +122,6 @@ def to_torch(model: keras.Model, path: str | os.PathLike[str]) -> None:
         state[f"{_SIDE}bias"] = np.zeros(channels, np.float32)
     with whole_file(Path(path)) as file:
         file.write(save(state, {"network": "darkir", "config": json.dumps(config)}))
-
-
-def _path(weights: str | os.PathLike[str]) -> Path:
-    """The file of a shipped model, or the file itself."""
-    shipped = zoo.networks()
-    if isinstance(weights, str) and weights in shipped:
-        return shipped[weights]
-    path = Path(weights)
-    if path.is_dir():
-        return find_weights(path)
-    if not path.is_file():
-        raise WeightsError(
-            f"weights {str(weights)!r}: neither a shipped model ({', '.join(shipped) or 'none'}) nor a safetensors file"
-        )
-    return path
 
 
 def _read(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:

@@ -5,18 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
-from PIL import Image
 
+from lightwell.data.folders import find_pictures
 from lightwell.errors import DataError, LightwellError
 from lightwell.metrics.lpips import PUBLISHED as LPIPS
 from lightwell.metrics.niqe import PUBLISHED as NIQE
 from lightwell.metrics.niqe import fit_niqe
+from lightwell.pictures import read_named, to_srgb
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 _FILES = {file.name: file for file in (NIQE, *LPIPS.values())}
-_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 
 
 @app.command()
@@ -40,10 +39,8 @@ def fit(
 
     Example: python -m lightwell.metrics fit-niqe photographs -o mine.npz
     """
-    paths = sorted(path for path in folder.glob("*") if path.suffix.lower() in _SUFFIXES)
-    if not paths:
-        raise DataError(f"no pictures in {folder}")
-    pictures = (np.asarray(Image.open(path).convert("RGB")) for path in paths)
+    paths = find_pictures(folder).values()
+    pictures = (to_srgb(read_named(path)).pixels for path in paths)
     try:
         fit_niqe(pictures, output.name).save(output)
     except (OSError, ValueError) as error:

@@ -24,6 +24,7 @@ from lightwell.restoring.grids import Box, Floats
 from lightwell.restoring.lighting import mean_level
 from lightwell.restoring.strategies import Guide, GuidedTiles, LightThenDetail, Network, Strategy
 from lightwell.restoring.tiles import Progress, in_tiles, largest_piece
+from lightwell.weights import name_of
 
 __all__ = ["Restorer", "parse_bytes", "restore"]
 
@@ -60,8 +61,8 @@ class Restorer:
     """A model, loaded once, that restores arrays and pictures; may be called from several threads at once.
 
     Args:
-        model: a shipped model's name, an ONNX file, or the JSON card of a model whose files lie beside it; by default
-            the shipped default.
+        model: a shipped model's name, an ONNX file, the JSON card of a model whose files lie beside it, or weights: a
+            safetensors file or a run's folder, of which a graph is made and kept; by default the shipped default.
         device: ``auto``, ``cpu``, ``cuda``, ``openvino``, ``coreml`` or ``torch``.
         threads: of the CPU for one picture; by default all.
         precision: ``auto``, ``float32``; ``bfloat16`` for less time on a CPU that has it, with OpenVINO; or
@@ -74,6 +75,7 @@ class Restorer:
     Raises:
         WeightsError: there is no such model, or the file is not one.
         DeviceError: the device or the precision cannot run here.
+        FileError: the graph of weights cannot be written.
     """
 
     def __init__(
@@ -337,7 +339,12 @@ def restore(
 def _load(
     model: str | os.PathLike[str] | None, device: Device, threads: int | None, precision: Precision
 ) -> tuple[str, zoo.Spec, dict[str, Engine]]:
-    """Name, spec and engines of a shipped model, a graph's file or a card's file."""
+    """Name, spec and engines of a shipped model, a graph's file, a card's file, or weights."""
+    if model is not None:
+        from lightwell.export import cached_graph, is_weights  # torch is loaded only where there is no graph yet
+
+        if is_weights(model):
+            return name_of(model), *_load(cached_graph(model), device, threads, precision)[1:]
     if model is not None and zoo.is_file_name(model) and Path(model).suffix != ".json":
         engine = engines.start(Path(model), device, threads, precision)
         spec = zoo.Spec.from_metadata(engine.metadata)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -101,6 +102,12 @@ class Batches(Dataset[Batch]):
             reference = self.photographs.cut(photograph[own], replace(view, sampling="area"), fresh[own])
         return Batch(torch.cat(lows), torch.cat(targets), reference)
 
+    def enlarged(self) -> tuple[int, int] | None:
+        """Height and width of the first crop that the smallest pictures do not have and are enlarged for, if any."""
+        crops = [view.size for stage in self.recipe.stages for view in stage.views if view.zoom is None]
+        sides = self.pairs.smallest, self.photographs.smallest
+        return next((size for size in crops for side in sides if side[0] < size[0] or side[1] < size[1]), None)
+
     def loader(self, start: int) -> DataLoader[Batch]:
         """The batches from a step on."""
         return DataLoader(
@@ -122,10 +129,12 @@ class _Source(Generic[Item]):
         self.items, self.load = items, load
         self.store: PictureStore | None = None
         self.size = 0
+        self.smallest = sys.maxsize, sys.maxsize  # least height and width
         self._loaded: list[Tensor] = []
         with ThreadPoolExecutor() as pool:
             for picture in pool.map(load, items):
                 self.size += picture.nbytes
+                self.smallest = min(self.smallest[0], picture.shape[0]), min(self.smallest[1], picture.shape[1])
                 if self.size <= room:
                     self._loaded.append(picture)
         self.fits = self.size <= room

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
@@ -68,7 +68,7 @@ class Log:
 
     def show(self, step: int, scenes: Sequence[Sequence[NDArray[np.uint8]]]) -> None:
         """Pictures of scenes, one scene a row: the dark picture, the restored one, the target."""
-        rows = [[np.asarray(Image.fromarray(picture).resize(_TILE)) for picture in scene] for scene in scenes]
+        rows = [[np.asarray(ImageOps.pad(Image.fromarray(picture), _TILE)) for picture in scene] for scene in scenes]
         sheet = np.concatenate([np.concatenate(row, 1) for row in rows])
         pictures = self.folder / "pictures"
         pictures.mkdir(exist_ok=True)

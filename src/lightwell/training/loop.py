@@ -31,8 +31,8 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim.swa_utils import AveragedModel
 
-from lightwell.data.folders import find_pictures
-from lightwell.data.paired import Pair, load_pair
+from lightwell.data.folders import Pair, find_pictures
+from lightwell.data.paired import load_pair
 from lightwell.data.public import find_set
 from lightwell.data.splits import refuse_overlap
 from lightwell.errors import FileError, RecipeError, TrainingError, WeightsError
@@ -230,7 +230,7 @@ class Run:
         if self.skipped_in_a_row >= _BAD_STEPS_IN_A_ROW:
             raise TrainingError(
                 f"{self.skipped_in_a_row} steps in a row, to step {self.step + 1}, with a loss or gradient that is not "
-                "finite: lower stages.lr or clip and go on with --resume"
+                "finite: lower stages.lr or clip (--set stages.lr=...) and go on with --resume --force"
             )
         self.step += 1
         return {**numbers, "lr": lr, "skipped": self.skipped}
@@ -309,6 +309,7 @@ def train(
     force: bool = False,
     told: Mapping[str, Any] | None = None,
     report: Callable[[Progress], None] | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> Path:
     """Runs a recipe, alone or as one of the processes that ``torchrun`` started.
 
@@ -324,6 +325,8 @@ def train(
         force: go on although recipe or data differ from those that the run began with; ``run.json`` keeps the record.
         told: what else ``run.json`` should say, such as the command; ``source`` and ``settings`` make the recipe again.
         report: called after every step, in the first process only.
+        note: called, there too, before the first step, with what a person should know of it: what ``force`` lets
+            through, and whether pictures are smaller than the crops.
 
     Returns:
         The weights that did best on the held-out sets; the last ones if there are no such sets.
@@ -342,7 +345,7 @@ def train(
         raise RecipeError(f"{folder} holds a run: go on with --resume, or choose another folder")
     check(recipe)
     before = read_record(folder) if resume and state.exists() else None
-    _refuse_another(folder, before, {"recipe": as_data(recipe)}, force)
+    _differing(folder, before, {"recipe": as_data(recipe)}, force)
     if not recipe.allow_overlap:
         refuse_overlap(recipe.pairs, recipe.held_out)
     with _processes() as (device, rank, world), contextlib.ExitStack() as stack:
@@ -351,18 +354,25 @@ def train(
             run.load(load_state(state))
         held_out = {label: find_set(recipe.data, name) for name, label in _labels(recipe).items()}
         record = {"recipe": as_data(recipe), "data": _digests(recipe, held_out), "held_out": list(held_out)}
-        _refuse_another(folder, before, record, force)
+        differs = _differing(folder, before, record, force)
         if rank == 0:
             with ThreadPoolExecutor() as pool:
                 for pairs in held_out.values():
                     for _ in pool.map(load_pair, pairs):  # a broken one is named now
                         pass
         batches = Batches(recipe, device, rank, world)
+        if rank == 0 and note is not None:
+            if differs:
+                note(f"{folder} goes on as another experiment than it began as: {'; '.join(differs)}")
+            if crop := batches.enlarged():
+                note(
+                    f"some pictures are smaller than the crops of {crop[1]}x{crop[0]} pixels, and are enlarged for them"
+                )
         log = None
         if rank == 0:
             with _told_of_checkpoint(folder):
                 folder.mkdir(parents=True, exist_ok=True)
-                _write_record(folder, before, {**(told or {}), **record}, run)
+                _write_record(folder, before, {**(told or {}), **record}, run, differs)
                 log = stack.enter_context(
                     contextlib.closing(Log(folder, _columns(recipe), run.step, record["recipe"], list(held_out)))
                 )
@@ -459,23 +469,27 @@ def _digests(recipe: Recipe, held_out: Mapping[str, Sequence[Pair]]) -> dict[str
     return digests
 
 
-def _refuse_another(folder: Path, before: dict[str, Any] | None, record: dict[str, Any], force: bool) -> None:
-    """Stops a resumed run that would not be the experiment that it began as."""
-    if before is not None and not force and (found := differences(before, record)):
+def _differing(folder: Path, before: dict[str, Any] | None, record: dict[str, Any], force: bool) -> list[str]:
+    """In what a resumed run would not be the experiment that it began as; without force that stops it."""
+    found = [] if before is None else differences(before, record)
+    if found and not force:
         raise TrainingError(
             f"{folder} began as another experiment: {'; '.join(found)}. Leave the settings out to go on as it began, "
             "choose another folder, or --force to go on all the same"
         )
+    return found
 
 
-def _write_record(folder: Path, before: dict[str, Any] | None, record: dict[str, Any], run: Run) -> None:
+def _write_record(
+    folder: Path, before: dict[str, Any] | None, record: dict[str, Any], run: Run, differs: list[str]
+) -> None:
     if before is None:
         write_record(folder, {**record, "versions": versions(), "device": str(run.device), "steps": run.recipe.steps})
         return
     going_on = {
         "step": run.step,
         "command": record.get("command"),
-        "differs": differences(before, record),
+        "differs": differs,
         "versions": {key: value for key, value in versions().items() if before.get("versions", {}).get(key) != value},
     }
     # The record is of what is trained now; what it was before is told by what differs.
@@ -570,7 +584,7 @@ def _explained(stage: Stage, low: Tensor, state: Path) -> Iterator[None]:
         if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "allocate memory" not in str(error):
             raise
         n, _, height, width = low.shape
-        whole = f"; {state} is whole, go on with --resume" if state.exists() else ""
+        whole = f"; {state} is whole, go on with --resume --force" if state.exists() else ""
         raise TrainingError(
             f"out of memory in stage {stage.name!r} at {n} pictures of {height}x{width}: lower its batch or size "
             f"(--set stages.views.batch={max(n // 2, 1)}){whole}"

@@ -35,7 +35,7 @@ def write_page(folder: Path, name: str, scores: Sequence[str]) -> None:
         scores: columns of the log that are scores of held-out sets, in dB; they come first.
 
     Raises:
-        PictureError: when the disk refuses.
+        FileError: when the disk refuses.
     """
     lines = read_log(folder)
     columns = [column for column in (lines[-1] if lines else {}) if column not in ("step", "stage", *scores)]

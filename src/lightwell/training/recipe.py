@@ -211,8 +211,6 @@ class Recipe:
             refuse_unknown("set of pairs", name, self.pairs)
         if self.task != "restoration" and any(stage.synthetic or stage.references for stage in self.stages):
             raise RecipeError(f"the task {self.task} takes pairs only: make them with lightwell degrade --pairs")
-        if self.precision not in ("float32", "bfloat16"):
-            raise RecipeError(f"precision is float32 or bfloat16, not {self.precision!r}")
 
     @property
     def preparation(self) -> Task:
@@ -252,7 +250,7 @@ def override(recipe: Recipe, assignments: Iterable[str]) -> Recipe:
             ``stages.lr=1e-4`` every stage's, ``stages.losses.edge=10``, ``degradation.blur_chance=0.5``.
 
     Raises:
-        RecipeError: when keys are misspelt or values of the wrong kind; all of them are told.
+        RecipeError: when keys are misspelt or values of the wrong kind; tells all of them, and what `check` would.
     """
     wrong = []
     for assignment in assignments:
@@ -264,7 +262,7 @@ def override(recipe: Recipe, assignments: Iterable[str]) -> Recipe:
         except RecipeError as error:
             wrong.append(str(error))
     if wrong:
-        raise RecipeError("; ".join(wrong))
+        raise RecipeError("; ".join([*wrong, *faults(recipe)]))
     return recipe
 
 
@@ -277,8 +275,9 @@ def _replaced(node: Any, keys: Sequence[str], text: str) -> Any:
         return tuple(_replaced(e, rest, text) if i == int(key) else e for i, e in enumerate(node))
     if isinstance(node, dict):
         return {**node, key: _parsed(key, float, text, 0.0)}
-    names = [entry.name for entry in dataclasses.fields(node)] if dataclasses.is_dataclass(node) else []
-    refuse_unknown(f"setting of a {type(node).__name__}", key, names)
+    if not dataclasses.is_dataclass(node) or isinstance(node, type):
+        raise RecipeError(f"{node!r} has no settings in it, so none called {key!r}")
+    refuse_unknown(f"setting of a {type(node).__name__}", key, [entry.name for entry in dataclasses.fields(node)])
     current = getattr(node, key)
     value = _replaced(current, rest, text) if rest else _parsed(key, hints_of(type(node))[key], text, current)
     return dataclasses.replace(node, **{key: value})

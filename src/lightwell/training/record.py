@@ -107,7 +107,7 @@ def write_record(folder: Path, record: Mapping[str, Any]) -> None:
     """Writes a run's record.
 
     Raises:
-        PictureError: when the disk refuses.
+        FileError: when the disk refuses.
     """
     stamped = {"begun": datetime.now().astimezone().isoformat(timespec="seconds"), **record}
     with whole_file(folder / RECORD) as file:

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lightwell.data.degrade import expose, to_linear, to_srgb
-from lightwell.data.paired import Pair, load_pair
+from lightwell.data.folders import Pair
+from lightwell.data.paired import load_pair
 from lightwell.models.front import lit_strategy
 from lightwell.models.light_and_detail import normalise
 from lightwell.restoring.controls import Controls

@@ -69,7 +69,10 @@ def write_report(evaluation: Evaluation, folder: Path, made: Mapping[str, str]) 
         "table": mean_table(evaluation),
         "costs": [_cost(method) for method in evaluation.methods] if _costs_known(evaluation) else None,
         "comparisons": [(c, _difference_cells(c, evaluation.columns)) for c in comparisons],
-        "groups": [(group, len(list(columns))) for group, columns in itertools.groupby(_groups(evaluation.columns))],
+        "groups": [
+            (protocol, len(list(columns)))
+            for protocol, columns in itertools.groupby(column.protocol for column in evaluation.columns)
+        ],
         "meanings": evaluation.meanings,
         "made": made,
         "few": warning(evaluation),
@@ -180,10 +183,6 @@ def mean_table(evaluation: Evaluation) -> list[tuple[Method, list[Cell]]]:
 def _cell(summary: Summary, column: Column, is_best: bool) -> Cell:
     interval = DASH.join(number(end, column.decimals) for end in summary.interval) if summary.interval else ""
     return Cell(number(summary.mean, column.decimals), interval, is_best)
-
-
-def _groups(columns: Sequence[Column]) -> Iterator[str]:
-    return (column.protocol for column in columns)
 
 
 def _sizes(evaluation: Evaluation) -> str:
