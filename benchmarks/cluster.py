@@ -59,11 +59,11 @@ def simulate(rows: int) -> None:
         def __init__(self, orders: Orders) -> None:
             self.orders = orders
             self.source, self.dest = Place(orders.target.source), Place(orders.target.dest)
-            self.manifest, self.name = Manifest(Place(orders.manifest)), "worker-0123:4567"
-            self._settings = json.dumps(orders.target.settings)
+            self.manifest = Manifest(Place(orders.manifest))
 
         def _one(self, name: str, tries: Tries, *, other: bool) -> Entry:  # noqa: ARG002
-            return self._entry(name, tries, 1.234, None, 4_000_000, "0123456789abcdef" * 4)
+            digest = "0123456789abcdef" * 4
+            return orders.target.entry(name, name, tries.attempts, seconds=1.234, size=4_000_000, sha256=digest)
 
     class Clock:
         def __init__(self) -> None:
@@ -82,7 +82,7 @@ def simulate(rows: int) -> None:
     kept.begin(target)
 
     def work(run: str, stop: int) -> int:
-        known = kept.known(run)
+        known = kept.known(kept.harvest(run))
         clock.add("resume")
         collector = Collector(kept, run)
         done = 0

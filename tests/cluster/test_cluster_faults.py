@@ -105,7 +105,7 @@ def test_a_killed_run_goes_on(
     finally:
         first.kill()
         first.wait()
-    assert summary(str(dest)).running is None
+    assert summary(str(dest)).running == ()
     wait_until(lambda: not any_with(f"FAULTY_HELD={held}"))  # its workers end a moment later
     made = dest_files(dest)
     assert len(made) == 10

@@ -146,6 +146,8 @@ def _print(summary: Summary) -> None:
         left = ""
         if summary.total is not None and summary.rate:
             left = f", {max(0, summary.total - summary.done - summary.failed) / summary.rate / 60:.0f} minutes left"
-        typer.echo(printable(f"{summary.running} is at work: {summary.rate:.1f} a second{left}"))
+        for words in summary.running:
+            typer.echo(printable(f"{words} is at work"))
+        typer.echo(f"{summary.rate:.1f} pictures a second{left}")
     for error, count in summary.errors:
         typer.echo(printable(f"  {count} failed: {error}"))

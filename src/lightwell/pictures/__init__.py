@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lightwell.pictures.codecs.base import Format
-from lightwell.pictures.formats import FORMATS, MAX_PIXELS, WRITTEN, read, read_named, size_of, written_as
+from lightwell.pictures.formats import FORMATS, MAX_PIXELS, WRITTEN, read, read_named, result_name, size_of
 from lightwell.pictures.picture import Picture, format_of_name, to_8_bits, to_srgb
 
 __all__ = [
@@ -15,8 +15,8 @@ __all__ = [
     "format_of_name",
     "read",
     "read_named",
+    "result_name",
     "size_of",
     "to_8_bits",
     "to_srgb",
-    "written_as",
 ]

@@ -19,7 +19,7 @@ from lightwell.pictures.codecs.raw import RAW
 from lightwell.pictures.codecs.tiff import TIFF
 from lightwell.pictures.picture import Picture, format_of_name
 
-__all__ = ["FORMATS", "MAX_PIXELS", "WRITTEN", "read", "read_named", "size_of", "written_as"]
+__all__ = ["FORMATS", "MAX_PIXELS", "WRITTEN", "read", "read_named", "result_name", "size_of"]
 
 # RAW before TIFF, whose structure most RAW files have.
 _CODECS: tuple[Codec, ...] = (JPEG, PNG, WEBP, RAW, TIFF, BMP, AVIF, HEIF)
@@ -78,10 +78,18 @@ def size_of(source: Source) -> tuple[int, int]:
     return _with_codec(source, lambda codec, stream: codec.size(stream))
 
 
-def written_as(path: str | os.PathLike[str]) -> Format | None:
-    """The format in which a picture of this name is written where nothing else is asked: its own, TIFF for RAW."""
-    format = format_of_name(path)
-    return "TIFF" if format == "RAW" else format
+def result_name(name: str, format: Format | None = None) -> str:
+    """The name of what a picture becomes: its own, with another suffix where it is written in another format.
+
+    Args:
+        name: of the picture.
+        format: that is asked for; by default its own, and TIFF for RAW.
+    """
+    named = format_of_name(name)
+    wanted = format or ("TIFF" if named == "RAW" else named)
+    if wanted is None or wanted == named:
+        return name
+    return (os.path.splitext(name)[0] if named else name) + FORMATS[wanted][0]  # noqa: PTH122
 
 
 def _with_codec(source: Source, work: Callable[[Codec, IO[bytes]], _T]) -> _T:
