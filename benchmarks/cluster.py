@@ -5,9 +5,9 @@ journals, rows and resuming, with a store in memory in place of the network and 
 for each row and the peak memory of one process that plays all parts; a million rows take less than 10 minutes and 1 GB.
 
 ``python benchmarks/cluster.py --ray 2000 [--model M]`` restores so many small pictures here: in a plain loop, by one
-worker and by two. On two cores that nothing else uses two workers are to be at least 1.7 times as fast as one, and one is
-to take at most 1.1 of the loop's time, from when all workers have done their first batch: Ray's start is told apart. The
-driver's memory is to stay what it was then.
+worker and by two. On two cores that nothing else uses two workers are to be at least 1.7 times as fast as one, and one
+is to take at most 1.1 of the loop's time, from when all workers have done their first batch: Ray's start is told apart.
+The driver's memory is to stay what it was then.
 """
 
 from __future__ import annotations

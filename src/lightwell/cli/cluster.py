@@ -14,7 +14,9 @@ from lightwell.cli.options import (
     DeviceName,
     FormatName,
     MaxPixels,
+    Model,
     Preview,
+    Quality,
     Quiet,
     Strength,
     TileSide,
@@ -38,9 +40,7 @@ def cluster(
         ),
     ],
     dest: Annotated[str | None, typer.Argument(metavar="DEST", help="Where the results go.")] = None,
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", metavar="NAME|FILE", help="See lightwell models; or an ONNX file.")
-    ] = None,
+    model: Model = None,
     address: Annotated[
         str | None,
         typer.Option(metavar="auto|HOST:PORT", help="A Ray cluster to join. Default: one is started here."),
@@ -64,7 +64,7 @@ def cluster(
     denoise: Denoise = 1.0,
     preview: Preview = False,
     format: FormatName = None,
-    quality: Annotated[int | None, typer.Option(min=1, max=100, help="Of JPEG and WebP. Default: 95.")] = None,
+    quality: Quality = None,
     tile: TileSide = "auto",
     max_memory: Annotated[str, typer.Option("--max-memory", metavar="SIZE", help="For each worker.")] = "2G",
     max_pixels: MaxPixels = None,

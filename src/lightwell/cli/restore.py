@@ -21,6 +21,7 @@ from lightwell.cli.options import (
     MaxPixels,
     Overwrite,
     Preview,
+    Quality,
     Quiet,
     Strength,
     TileSide,
@@ -74,9 +75,7 @@ def restore(
     preview: Preview = False,
     compare: Annotated[bool, flag("--compare", help="Also write NAME_compare, before | after.")] = False,
     format: FormatName = None,
-    quality: Annotated[
-        int | None, typer.Option(min=1, max=100, help="Of JPEG and WebP. Default: 95; lossless WebP stays lossless.")
-    ] = None,
+    quality: Quality = None,
     tile: TileSide = "auto",
     device: Device = DeviceName.auto,
     precision: Annotated[

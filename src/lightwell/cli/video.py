@@ -16,6 +16,7 @@ from lightwell.cli.options import (
     Denoise,
     Device,
     DeviceName,
+    Model,
     Overwrite,
     Quiet,
     Strength,
@@ -42,9 +43,7 @@ def video(
             help="Its suffix names the format: .mp4, .mov, .mkv, .webm, .avi or .ts. Default: NAME_restored beside it.",
         ),
     ] = None,
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", metavar="NAME|FILE", help="See lightwell models; or an ONNX file.")
-    ] = None,
+    model: Model = None,
     strength: Strength = 1.0,
     brightness: Brightness = 0.0,
     warmth: Warmth = 0.0,
