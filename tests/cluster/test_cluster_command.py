@@ -42,6 +42,7 @@ def test_wrong_calls(tmp_path: Path, model: str, make: Make, cluster: Command) -
         ):
             extra = () if "--status" in words else ("-m", model)
             assert told in refusal(cluster(*words, *extra)), words
+    assert "holds weights: lightwell export makes the ONNX file" in refusal(cluster(source, dest, "-m", source))
     assert "no model 'none' ships" in refusal(cluster(source, dest, "-m", "none"))
     assert not dest.exists()
     (dest / ".lightwell").mkdir(parents=True)

@@ -419,6 +419,10 @@ def test_what_is_wrong_with_names_is_told_before_any_work(tmp_path: Path, make: 
     assert count(Place(str(tmp_path))) == 2
     with pytest.raises(PlanError, match=r"a.jpg and a.png would both become a.jpg"):
         count(Place(str(tmp_path)), "JPEG")
+    make(tmp_path / "raw", ["b.tif"])
+    (tmp_path / "raw" / "b.DNG").touch()
+    with pytest.raises(PlanError, match=r"raw: b.DNG and b.tif would both become b.tif"):
+        count(Place(str(tmp_path / "raw")))
     try:
         Path(os.fsdecode(os.fsencode(tmp_path) + b"/na\xefve.png")).touch()
     except OSError:

@@ -8,16 +8,11 @@ from collections.abc import Iterable, Iterator
 from lightwell.cluster.manifest import Batch, Known
 from lightwell.cluster.places import Place
 from lightwell.errors import PlanError
-from lightwell.pictures import FORMATS, Format, result_name
+from lightwell.pictures import Format, is_picture_name, result_name
 
 __all__ = ["batches", "count", "pictures", "refuse_unwritable"]
 
-_SUFFIXES = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 _ASKED_TOGETHER = 4096
-
-
-def _is_picture(name: str) -> bool:
-    return name.lower().endswith(_SUFFIXES)
 
 
 def pictures(source: Place, format: Format | None = None) -> Iterator[str]:
@@ -31,7 +26,7 @@ def pictures(source: Place, format: Format | None = None) -> Iterator[str]:
         FileError: a folder cannot be listed.
         PlanError: two pictures of a folder would become one file.
     """
-    for folder, names in source.folders(_is_picture):
+    for folder, names in source.folders(is_picture_name):
         taken: dict[str, str] = {}
         for name in names:
             goal = result_name(name, format)

@@ -516,15 +516,11 @@ class Manifest:
         known = dict(tries)
         if failed:
             digests = np.setdiff1d(digests, _digests(list(failed)), assume_unique=True)
-            start = len(f"{self._source()}/")
+            start = len(f"{_begun(self).source}/")
             for source, attempt in failed.items():
                 before = known.get(source[start:], Tries())
                 known[source[start:]] = replace(before, attempts=max(before.attempts, attempt))
         return Known(digests, known)
-
-    def _source(self) -> str:
-        target = self.target()
-        return target.source if target else ""
 
     def _json(self, name: str) -> dict[str, Any] | None:
         try:

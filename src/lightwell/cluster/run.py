@@ -26,7 +26,7 @@ from lightwell.restoring.restorer import Restorer, Tile
 __all__ = ["Actor", "Collector", "restore_dataset"]
 
 _BATCH = 16  # pictures that a worker is told at a time, at most
-_KEEP_ROWS, _KEEP_SECONDS = 2000, 30.0  # rows go to a file of their own when there are so many, or so old
+_KEEP_ROWS, _KEEP_SECONDS = 2000, 300.0  # rows go to a file of their own when there are so many, or so old
 _STORE_BYTES = 128 << 20  # for Ray's objects: names and rows, never pictures
 _ANSWER = 5.0  # seconds that a cluster's address has to answer
 _STARTS = 3  # tries to start Ray, which gives itself half a minute, too little on a busy machine

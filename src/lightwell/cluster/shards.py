@@ -10,8 +10,8 @@ from contextlib import closing
 from pathlib import Path
 
 from lightwell.cluster.listing import refuse_unwritable
-from lightwell.cluster.manifest import Batch, Journal, Shard, Tries, manifest_of, new_run
-from lightwell.cluster.places import place
+from lightwell.cluster.manifest import FOLDER, Batch, Journal, Manifest, Shard, Tries, new_run
+from lightwell.cluster.places import Place
 from lightwell.cluster.run import Collector
 from lightwell.cluster.worker import target_of
 from lightwell.jobs.events import Done, Event, Failed, Job
@@ -57,10 +57,11 @@ class Record:
         overwrite: bool = False,
     ) -> None:
         self._folders, self._plan, self._shard = (Path(source), Path(dest)), plan, shard
-        self._target = target_of(place(source), place(dest), model, settings)
+        pictures, results = (Place(os.path.realpath(folder)) for folder in self._folders)
+        self._target = target_of(pictures, results, model, settings)
         for job in plan.jobs():
-            refuse_unwritable(place(source), self._names(job)[0])
-        self._manifest = manifest_of(dest)
+            refuse_unwritable(pictures, self._names(job)[0])
+        self._manifest = Manifest(Place(results.of(FOLDER)))
         self._manifest.begin(self._target, force=overwrite, shard=shard)
         self._run = new_run()
         self._known = self._manifest.known(self._manifest.begun(), retry=True)

@@ -18,12 +18,11 @@ from pathlib import Path
 from lightwell.errors import FileError, PlanError
 from lightwell.folders import natural, walk
 from lightwell.jobs.events import Failed, Job
-from lightwell.pictures import FORMATS, WRITTEN, Format, format_of_name, result_name
+from lightwell.pictures import FORMATS, WRITTEN, Format, format_of_name, is_picture_name, result_name
 
 __all__ = ["Plan", "Request", "in_shard", "plan", "plan_named"]
 
 _MARK, _COMPARE_MARK = "_restored", "_compare"
-_SUFFIXES = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 _ASKED_SINGLY = 16  # names of a folder that are looked up one by one before it is listed
 
 
@@ -258,7 +257,7 @@ class _Found:
             self._fail(path, "holds no pictures", None if self.request.recursive else "recursive")
 
     def _is_wanted(self, name: str) -> bool:
-        if not name.lower().endswith(_SUFFIXES):
+        if not is_picture_name(name):
             return False
         return self.request.output is not None or _origin(name) is None
 
