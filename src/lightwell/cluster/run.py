@@ -85,6 +85,7 @@ def restore_dataset(
         PlanError: the call contradicts itself or an earlier one, or nobody answers at the address.
         FileError: a place cannot be read or written.
         WeightsError: there is no such model, here or on a worker.
+        DeviceError: a worker has no such device, or no machine has room for one.
         ValueError: a setting outside its range, or that the model does not know.
     """
     settings = settings or Settings()
@@ -122,7 +123,8 @@ def restore_dataset(
         if next(_batches(orders, known, run, 1), None) is not None:
             collector = Collector(kept, run, told, None if total is None else max(0, total - len(known.final)))
             with _ray(address, workers, threads) as ray, contextlib.closing(collector):
-                at_once = workers or _workers(ray, threads, gpus)
+                room = _workers(ray, threads, gpus)
+                at_once = workers or room
                 size = _batch_size(collector.total, at_once)
                 with contextlib.closing(_work(orders, known, run, at_once, size, threads, gpus)) as answers:
                     for done in answers:
@@ -379,9 +381,13 @@ def _refuse_silent(address: str) -> None:
 
 
 def _workers(ray: Any, threads: int, gpus: float) -> int:
-    there = ray.cluster_resources()
-    if gpus:
-        if there.get("GPU", 0) < gpus:
-            raise DeviceError(f"the cluster has {there.get('GPU', 0):g} GPUs, a worker needs {gpus:g}")
-        return int(there["GPU"] / gpus)
-    return max(1, int(there.get("CPU", 1)) // threads)
+    """How many workers the machines of a cluster have room for; Ray itself would wait for one that never comes."""
+    room = 0
+    for node in ray.nodes():
+        if node["Alive"]:
+            there = node["Resources"]
+            fit = int(there.get("CPU", 0)) // threads
+            room += min(fit, int(there.get("GPU", 0) / gpus)) if gpus else fit
+    if not room:
+        raise DeviceError(f"no machine of the cluster has room for a worker (cores: {threads}, GPUs: {gpus:g})")
+    return room
