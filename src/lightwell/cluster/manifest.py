@@ -325,8 +325,9 @@ class Manifest:
             PlanError: another model, settings or places, and not ``force``; or another run is at work.
             FileError: the manifest cannot be read or written.
         """
-        before = self.target()
+        # In this order: a shard that began a moment ago wrote what it makes before it said that it is at work.
         at_work = self.running()
+        before = self.target()
         if shard is not None and before == target:
             part, parts = shard
             for other in range(1, parts + 1):
