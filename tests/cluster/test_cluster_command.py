@@ -50,6 +50,20 @@ def test_wrong_calls(tmp_path: Path, model: str, make: Make, cluster: Command) -
     assert "is a manifest of version 99" in refusal(cluster(source, dest, "-m", model))
 
 
+def test_a_cluster_takes_what_shards_did_for_done(
+    tmp_path: Path, model: str, make: Make, cluster: Command, program: list[str], environment: dict[str, str]
+) -> None:
+    source, dest = make(tmp_path / "in", ["a.png", "b.png", "c/d.png"]), tmp_path / "out"
+    for part in (1, 2):
+        words = ["restore", source, "-o", dest, "--recursive", "-m", model, "--shard", f"{part}/2"]
+        subprocess.run([*program[:-1], *map(str, words)], check=True, env=environment)
+    made = {path: path.stat().st_ino for path in dest.rglob("*.png")}
+    done = cluster(source, dest, "-m", model)
+    assert done.returncode == 0, done.stderr
+    assert "3 restored, 0 failed of 3, by gamma" in done.stdout
+    assert {path: path.stat().st_ino for path in dest.rglob("*.png")} == made
+
+
 def test_a_name_that_is_not_utf8_is_told_before_any_work(
     tmp_path: Path, model: str, make: Make, cluster: Command
 ) -> None:
