@@ -37,7 +37,7 @@ test-keras: $(VENV)-keras/.done  ## lightwell.keras on all its backends, which a
 	done
 
 test-cluster: $(VENV)-cluster/.done  ## lightwell.cluster with Ray, which is some 700 MB to install
-	$(VENV)-cluster/bin/pytest -m "not slow" tests/cluster
+	$(VENV)-cluster/bin/pytest -m "not slow" tests/cluster tests/jobs/test_shards.py
 
 test-cluster-faults: $(VENV)-cluster/.done  ## workers, drivers, disks and machines that die, with a real Ray; some minutes
 	$(VENV)-cluster/bin/pytest -m slow tests/cluster
@@ -89,5 +89,5 @@ $(VENV)-keras/.done: pyproject.toml constraints.txt
 # Object storage is moto's, on loopback.
 $(VENV)-cluster/.done: pyproject.toml
 	test -x $(VENV)-cluster/bin/pip || $(PYTHON) -m venv $(VENV)-cluster
-	$(VENV)-cluster/bin/pip install -q -e ".[cluster]" flask flask-cors "moto[s3]" onnx pytest
+	$(VENV)-cluster/bin/pip install -q -e ".[cluster]" flask flask-cors hypothesis "moto[s3]" onnx pytest
 	touch $@

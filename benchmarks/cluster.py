@@ -4,9 +4,10 @@
 journals, rows and resuming, with a store in memory in place of the network and workers that restore nothing. CPU time
 for each row and the peak memory of one process that plays all parts; a million rows take less than 10 minutes and 1 GB.
 
-``python benchmarks/cluster.py --ray 2000 [--model M]`` restores so many small pictures on this machine, once in a plain
-loop, once by one worker and once by two. Two cores that nothing else uses: two workers take at most 1 / 1.7 of the time
-of one, and one at most 1.1 of the loop's, both without Ray's start, which is told.
+``python benchmarks/cluster.py --ray 2000 [--model M]`` restores so many small pictures here: in a plain loop, by one
+worker and by two. On two cores that nothing else uses two workers are to be at least 1.7 times as fast as one, and one
+is to take at most 1.1 of the loop's time, from when all workers have done their first batch: Ray's start is told apart.
+The driver's memory is to stay what it was then.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +59,11 @@ def simulate(rows: int) -> None:
         def __init__(self, orders: Orders) -> None:
             self.orders = orders
             self.source, self.dest = Place(orders.target.source), Place(orders.target.dest)
-            self.manifest, self.name = Manifest(Place(orders.manifest)), "worker-0123:4567"
-            self._settings = json.dumps(orders.target.settings)
+            self.manifest = Manifest(Place(orders.manifest))
 
         def _one(self, name: str, tries: Tries, *, other: bool) -> Entry:  # noqa: ARG002
-            return self._entry(name, tries, 1.234, None, 4_000_000, "0123456789abcdef" * 4)
+            digest = "0123456789abcdef" * 4
+            return orders.target.entry(name, name, tries.attempts, seconds=1.234, size=4_000_000, sha256=digest)
 
     class Clock:
         def __init__(self) -> None:
@@ -82,7 +82,7 @@ def simulate(rows: int) -> None:
     kept.begin(target)
 
     def work(run: str, stop: int) -> int:
-        known = kept.known(run)
+        known = kept.known(kept.harvest(run))
         clock.add("resume")
         collector = Collector(kept, run)
         done = 0
@@ -121,74 +121,103 @@ def pictures_of(folder: Path, count: int) -> None:
         Image.fromarray(random.integers(0, 60, (64, 96, 3), np.uint8)).save(folder / f"{number}.jpg")
 
 
-def with_ray(count: int, model: str | None) -> None:
-    os.environ.setdefault("RAY_worker_niceness", "0")  # else workers give way to all else, and the loop does not
-    from lightwell.cluster import restore_dataset
-    from lightwell.cluster.manifest import Entry
+def loop(source: str, dest: str, model: str | None) -> None:
+    """Pictures a second of a plain loop in one thread; prints them as JSON."""
     from lightwell.jobs.events import Done
     from lightwell.jobs.plan import Request, plan
     from lightwell.jobs.restoring import Settings, restoring
     from lightwell.jobs.run import run
     from lightwell.restoring.restorer import Restorer
 
-    def loop(source: Path, dest: Path) -> float:
-        work = restoring(Restorer(model, device="cpu", threads=1), Settings())
-        start = time.perf_counter()
-        events = run(plan([str(source)], Request(str(dest), into_folder=True)).jobs(), work)
-        assert sum(isinstance(event, Done) for event in events) == count
-        return time.perf_counter() - start
+    work = restoring(Restorer(model, device="cpu", threads=1), Settings())
+    planned = plan([source], Request(dest, into_folder=True))
+    start = time.perf_counter()
+    done = sum(isinstance(event, Done) for event in run(planned.jobs(), work))
+    assert done == planned.total
+    print(json.dumps({"speed": done / (time.perf_counter() - start)}))
 
-    def cluster(source: Path, dest: Path, workers: int) -> tuple[float, float]:
-        moments: list[tuple[float, int]] = []
-        start = time.perf_counter()
 
-        def told(rows: list[Entry], _: int | None) -> None:
-            moments.append((time.perf_counter(), len(rows)))
+def cluster(source: str, dest: str, workers: int, model: str | None) -> None:
+    """Pictures a second of so many workers once all are at work, the rest of the time, and what the driver held."""
+    from lightwell.cluster import restore_dataset
+    from lightwell.cluster.manifest import Entry
 
-        restore_dataset(str(source), str(dest), model=model, device="cpu", workers=workers, told=told)
-        # From the first batch's end to the last one's, for all pictures.
-        steady = (moments[-1][0] - moments[0][0]) * count / (count - moments[0][1])
-        return steady, time.perf_counter() - start - steady
+    started: set[str] = set()
+    moments: list[tuple[float, int, int]] = []
+    start = time.perf_counter()
 
+    def told(rows: list[Entry], _: int | None) -> None:
+        started.update(row.worker for row in rows)
+        if len(started) == workers:
+            moments.append((time.perf_counter(), len(rows), _held()))
+
+    restore_dataset(source, dest, model=model, device="cpu", workers=workers, told=told)
+    whole = time.perf_counter() - start
+    (first, _, before), (last, _, after) = moments[0], moments[-1]
+    speed = sum(rows for _, rows, _ in moments[1:]) / (last - first)
+    print(
+        json.dumps({"speed": speed, "rest": whole - (last - first), "held": [before, after], "batches": len(moments)})
+    )
+
+
+def _held() -> int:
+    """The memory that this process holds, in bytes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmRSS"))
+
+
+def alone(*words: object) -> dict[str, Any]:
+    """What a part prints in a process of its own, so that its memory is its own too."""
+    # Else Ray's workers give way to all other programs, and the loop does not.
+    environment = {"RAY_worker_niceness": "0", **os.environ}
+    command = [sys.executable, __file__, "--alone", *map(str, words)]
+    printed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment).stdout
+    return dict(json.loads(printed))
+
+
+def with_ray(count: int, model: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "in")
         pictures_of(source, count)
-        plain = loop(source, Path(folder, "loop"))
-        one, start = cluster(source, Path(folder, "one"), 1)
-        held = peak()
-        two, _ = cluster(source, Path(folder, "two"), 2)
-    print(f"{count} pictures: plain loop {plain:.1f} s; one worker {one:.1f} s ({one / plain:.2f}); ", end="")
-    print(f"two {two:.1f} s ({one / two:.2f} times as fast as one); start and end {start:.1f} s")
-    print(f"peak of the driver {held / 2**20:.0f} MB after one job, {peak() / 2**20:.0f} MB after two")
-
-
-def measured(counts: list[int]) -> Iterator[tuple[int, dict[str, Any]]]:
-    for count in counts:
-        words = [sys.executable, __file__, "--simulate", str(count)]
-        yield count, json.loads(subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True).stdout)
+        plain = alone("loop", source, Path(folder, "loop"), *model)
+        print(f"{count} pictures; a plain loop: {plain['speed']:.2f} a second", flush=True)
+        one = alone("cluster", source, Path(folder, "one"), 1, *model)
+        print(f"one worker: {one['speed']:.2f}, {plain['speed'] / one['speed']:.2f} of the loop's time", flush=True)
+        two = alone("cluster", source, Path(folder, "two"), 2, *model)
+    print(f"two workers: {two['speed']:.2f}, {two['speed'] / one['speed']:.2f} times as fast as one")
+    for words, told in (("one worker", one), ("two", two)):
+        before, after = (held / 2**20 for held in told["held"])
+        print(
+            f"with {words}: the driver held {before:.0f} MB at first, {after:.0f} MB after {told['batches']} batches;"
+        )
+        print(f"  start, first batches and end took {told['rest']:.1f} s")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
-    parser.add_argument("--ray", type=int, metavar="PICTURES")
+    parser.add_argument("--ray", type=int, metavar="PICTURES", help="40 or more")
     parser.add_argument("--model")
-    parser.add_argument("--simulate", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--alone", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.simulate:
-        simulate(options.simulate)
-    elif options.ray:
-        with_ray(options.ray, options.model)
-    else:
-        for count, told in measured(options.rows):
-            parts = ", ".join(f"{part} {seconds / count * 1e6:.1f}" for part, seconds in told["parts"].items())
-            total = sum(told["parts"].values())
-            print(
-                f"{count} rows: {total:.1f} s of CPU, peak {told['peak'] / 2**20:.0f} MB; microseconds a row: {parts}"
-            )
-            print(
-                f"  {told['files']} files of {told['bytes'] / count:.0f} bytes a row; {-(-count // _PAGE)} pages listed"
-            )
+    match options.alone:
+        case ["simulate", rows]:
+            return simulate(int(rows))
+        case ["loop", source, dest, *model]:
+            return loop(source, dest, *model or [None])
+        case ["cluster", source, dest, workers, *model]:
+            return cluster(source, dest, int(workers), *model or [None])
+    if options.ray:
+        if options.ray < 40:
+            parser.error("--ray takes 40 pictures or more")
+        return with_ray(options.ray, [options.model] if options.model else [])
+    for count in options.rows:
+        told = alone("simulate", count)
+        parts = ", ".join(f"{part} {seconds / count * 1e6:.1f}" for part, seconds in told["parts"].items())
+        total = sum(told["parts"].values())
+        print(f"{count} rows: {total:.1f} s of CPU, peak {told['peak'] / 2**20:.0f} MB; microseconds a row: {parts}")
+        print(f"  {told['files']} files of {told['bytes'] / count:.0f} bytes a row; {-(-count // _PAGE)} pages listed")
+    return None
 
 
 if __name__ == "__main__":

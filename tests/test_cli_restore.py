@@ -561,17 +561,6 @@ def test_every_format_that_is_written_can_be_asked_for(model: str) -> None:
     assert "--format is one of jpeg, png" in refused("night.png", "--format", "gif", "-m", model)
 
 
-def test_shards_restore_all_between_them(model: str) -> None:
-    for number in range(6):
-        Path("in").mkdir(exist_ok=True)
-        Image.fromarray(PIXELS).save(f"in/{number}.png")
-    for part in (1, 2, 3):
-        assert run("restore", "in", "-o", "out", "--shard", f"{part}/3", "-m", model).exit_code == 0
-    assert files(Path("out")) == [f"{number}.png" for number in range(6)]
-    for words in ("0/3", "4/3", "1", "a/b", "1/0"):
-        assert "--shard is a part of how many" in refused("night.png", "--shard", words, "-m", model)
-
-
 # ---- the other commands
 
 

@@ -42,11 +42,26 @@ def test_wrong_calls(tmp_path: Path, model: str, make: Make, cluster: Command) -
         ):
             extra = () if "--status" in words else ("-m", model)
             assert told in refusal(cluster(*words, *extra)), words
+    assert "holds weights: lightwell export makes the ONNX file" in refusal(cluster(source, dest, "-m", source))
     assert "no model 'none' ships" in refusal(cluster(source, dest, "-m", "none"))
     assert not dest.exists()
     (dest / ".lightwell").mkdir(parents=True)
     (dest / ".lightwell" / "job.json").write_text(json.dumps({"version": 99}))
     assert "is a manifest of version 99" in refusal(cluster(source, dest, "-m", model))
+
+
+def test_a_cluster_takes_what_shards_did_for_done(
+    tmp_path: Path, model: str, make: Make, cluster: Command, program: list[str], environment: dict[str, str]
+) -> None:
+    source, dest = make(tmp_path / "in", ["a.png", "b.png", "c/d.png"]), tmp_path / "out"
+    for part in (1, 2):
+        words = ["restore", source, "-o", dest, "--recursive", "-m", model, "--shard", f"{part}/2"]
+        subprocess.run([*program[:-1], *map(str, words)], check=True, env=environment)
+    made = {path: path.stat().st_ino for path in dest.rglob("*.png")}
+    done = cluster(source, dest, "-m", model)
+    assert done.returncode == 0, done.stderr
+    assert "3 restored, 0 failed of 3, by gamma" in done.stdout
+    assert {path: path.stat().st_ino for path in dest.rglob("*.png")} == made
 
 
 def test_a_name_that_is_not_utf8_is_told_before_any_work(

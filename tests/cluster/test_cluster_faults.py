@@ -105,7 +105,7 @@ def test_a_killed_run_goes_on(
     finally:
         first.kill()
         first.wait()
-    assert summary(str(dest)).running is None
+    assert summary(str(dest)).running == ()
     wait_until(lambda: not any_with(f"FAULTY_HELD={held}"))  # its workers end a moment later
     made = dest_files(dest)
     assert len(made) == 10
@@ -150,6 +150,16 @@ def test_a_full_disk_stops_the_run_which_goes_on_when_there_is_room(
     assert cluster(*words).returncode == 0
     assert {row["status"] for row in rows_of(dest).values()} == {"done"}
     assert refuse_halves(dest) == set(names)
+
+
+def test_what_no_machine_has_is_told_and_not_waited_for(
+    tmp_path: Path, model: str, make: Make, cluster: Command
+) -> None:
+    source = make(tmp_path / "in", ["a.png"])
+    refused = cluster(source, tmp_path / "out", "-m", model, "--gpus", "1000", "--workers", "1")
+    assert refused.returncode == 2
+    said = " ".join(refused.stderr.replace("│", " ").split())
+    assert "no machine of the cluster has room for a worker (cores: 1, GPUs: 1000)" in said
 
 
 def test_a_lost_machine(

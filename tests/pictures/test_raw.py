@@ -11,7 +11,7 @@ from dng import BLACK, dng, exposed
 from PIL import ExifTags, Image
 
 from lightwell.errors import PictureError
-from lightwell.pictures import format_of_name, read, size_of, to_8_bits, written_as
+from lightwell.pictures import format_of_name, read, result_name, size_of, to_8_bits
 from lightwell.pictures.metadata import exif_of_raw
 
 pytest.importorskip("rawpy", reason="needs the extra [raw]")
@@ -162,8 +162,8 @@ def test_a_real_raw_file(shared: Path) -> None:
 
 def test_names_of_raw_files_are_known() -> None:
     assert format_of_name("a.CR2") == "RAW"
-    assert written_as("a.CR2") == "TIFF"
-    assert written_as("a.webp") == "WEBP"
+    assert result_name("a.CR2") == "a.tif"
+    assert result_name("a.webp") == "a.webp"
 
 
 @pytest.mark.parametrize("magic", [b"IIRO", b"IIU\0"])

@@ -15,6 +15,7 @@ from lightwell.cli.options import (
     FormatName,
     MaxPixels,
     Preview,
+    Quality,
     Quiet,
     Strength,
     TileSide,
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from lightwell.cluster.manifest import Entry, Summary
 
 __all__ = ["cluster"]
+
+_MOST_RUNS = 4  # that are named, of those that are at work
 
 
 def cluster(
@@ -64,7 +67,7 @@ def cluster(
     denoise: Denoise = 1.0,
     preview: Preview = False,
     format: FormatName = None,
-    quality: Annotated[int | None, typer.Option(min=1, max=100, help="Of JPEG and WebP. Default: 95.")] = None,
+    quality: Quality = None,
     tile: TileSide = "auto",
     max_memory: Annotated[str, typer.Option("--max-memory", metavar="SIZE", help="For each worker.")] = "2G",
     max_pixels: MaxPixels = None,
@@ -79,6 +82,7 @@ def cluster(
     wrong, 130 stopped by Ctrl-C.
     """
     from lightwell.errors import DeviceError, PlanError, WeightsError
+    from lightwell.export import is_weights
     from lightwell.jobs.restoring import Settings
     from lightwell.pictures import MAX_PIXELS
     from lightwell.restoring.controls import Controls
@@ -95,6 +99,8 @@ def cluster(
         return
     if dest is None:
         raise typer.BadParameter("name a source and a destination")
+    if model and is_weights(model):
+        raise typer.BadParameter(printable(f"{model} holds weights: lightwell export makes the ONNX file of them"))
     try:
         from lightwell.cluster import restore_dataset
 
@@ -146,6 +152,10 @@ def _print(summary: Summary) -> None:
         left = ""
         if summary.total is not None and summary.rate:
             left = f", {max(0, summary.total - summary.done - summary.failed) / summary.rate / 60:.0f} minutes left"
-        typer.echo(printable(f"{summary.running} is at work: {summary.rate:.1f} a second{left}"))
+        for words in summary.running[:_MOST_RUNS]:
+            typer.echo(printable(f"{words} is at work"))
+        if (more := len(summary.running) - _MOST_RUNS) > 0:
+            typer.echo(f"and {more} more")
+        typer.echo(f"{summary.rate:.1f} pictures a second{left}")
     for error, count in summary.errors:
         typer.echo(printable(f"  {count} failed: {error}"))

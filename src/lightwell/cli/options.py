@@ -23,8 +23,10 @@ __all__ = [
     "FormatName",
     "MaxMemory",
     "MaxPixels",
+    "Model",
     "Overwrite",
     "Preview",
+    "Quality",
     "Quiet",
     "Strength",
     "TileSide",
@@ -63,6 +65,18 @@ Preview = Annotated[
     bool, flag("--preview", help="The light alone, still noisy, in a tenth of the time (two-stage models).")
 ]
 
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="NAME|FILE|RUN",
+        help="See lightwell models; or an ONNX file, weights, or a run's folder.",
+    ),
+]
+Quality = Annotated[
+    int | None, typer.Option(min=1, max=100, help="Of JPEG and WebP. Default: 95; lossless WebP stays lossless.")
+]
 Device = Annotated[DeviceName, typer.Option(case_sensitive=False, help="Where to run.")]
 FormatName = Annotated[
     str | None,

@@ -6,7 +6,8 @@ import sys
 from contextlib import closing
 from dataclasses import asdict
 from enum import StrEnum
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,8 +19,10 @@ from lightwell.cli.options import (
     DeviceName,
     FormatName,
     MaxPixels,
+    Model,
     Overwrite,
     Preview,
+    Quality,
     Quiet,
     Strength,
     TileSide,
@@ -28,6 +31,11 @@ from lightwell.cli.options import (
     format_named,
     tile_named,
 )
+
+if TYPE_CHECKING:
+    from lightwell.cluster.shards import Record
+    from lightwell.jobs.plan import Plan
+    from lightwell.jobs.restoring import Settings
 
 __all__ = ["restore"]
 
@@ -52,15 +60,7 @@ def restore(
             help="A file for one input, else a folder, or - for standard output. Default: NAME_restored beside it.",
         ),
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            "-m",
-            metavar="NAME|FILE|RUN",
-            help="See lightwell models; or an ONNX file, weights, or a run's folder.",
-        ),
-    ] = None,
+    model: Model = None,
     strength: Strength = 1.0,
     brightness: Brightness = 0.0,
     warmth: Warmth = 0.0,
@@ -68,9 +68,7 @@ def restore(
     preview: Preview = False,
     compare: Annotated[bool, flag("--compare", help="Also write NAME_compare, before | after.")] = False,
     format: FormatName = None,
-    quality: Annotated[
-        int | None, typer.Option(min=1, max=100, help="Of JPEG and WebP. Default: 95; lossless WebP stays lossless.")
-    ] = None,
+    quality: Quality = None,
     tile: TileSide = "auto",
     device: Device = DeviceName.auto,
     precision: Annotated[
@@ -98,8 +96,11 @@ def restore(
     ] = False,
     recursive: Annotated[bool, flag("--recursive", help="Folders with all below them, mirrored.")] = False,
     shard: Annotated[
-        str, typer.Option(metavar="I/N", help="Only part I of N, shared out by the pictures' names: for N machines.")
-    ] = "1/1",
+        str | None,
+        typer.Option(
+            metavar="I/N", help="Only part I of N of a folder, shared out by names: for N machines; with a manifest."
+        ),
+    ] = None,
     dry_run: Annotated[bool, flag("--dry-run", help="Only say what would be done.")] = False,
     report: Annotated[
         str | None, typer.Option(metavar="FILE.html", help="Also write a page with every picture before and after.")
@@ -122,7 +123,7 @@ def restore(
     from lightwell.export import cached_graph, is_weights
     from lightwell.jobs.plan import Request, plan
     from lightwell.jobs.restoring import Settings, restoring
-    from lightwell.jobs.run import run
+    from lightwell.jobs.run import Work, run
     from lightwell.pictures import MAX_PIXELS
     from lightwell.restoring.controls import Controls
     from lightwell.restoring.restorer import Restorer, parse_bytes
@@ -135,6 +136,7 @@ def restore(
         if sys.stdout.isatty():
             raise typer.BadParameter("standard output is a terminal: redirect it to a file, or give -o FILE")
     try:
+        part = None if shard is None else _shard(shard)
         controls = Controls(strength, brightness, warmth, denoise, preview)
         settings = Settings(controls, format_named(format), quality, max_pixels or MAX_PIXELS, half)
         memory = None if max_memory is None else parse_bytes(max_memory)
@@ -146,47 +148,70 @@ def restore(
             recursive=recursive,
             overwrite=overwrite,
             skip_existing=skip_existing,
-            shard=_shard(shard),
+            shard=part or (1, 1),
         )
         work = plan(inputs, request)
     except (PlanError, ValueError) as error:
         raise typer.BadParameter(worded(error)) from error
 
     voice = Voice("restored", as_json=as_json, quiet=quiet, verbose=verbose, settings=asdict(settings))
-    restorer = None
-    if work.total and not dry_run:
-        workers = min(jobs, work.total)
+    restorer = record = None
+    graph = model
+    workers = max(1, min(jobs, work.total))
+    if not dry_run and (work.total or part):
         try:
             if model and is_weights(model):
-                cached_graph(model, tell=lambda line: typer.echo(line, err=True))
-            restorer = Restorer(
-                model,
-                device=device.value,
-                threads=threads or max(1, cores() // workers),
-                precision=precision.value,
-                tile=side,
-                max_memory=memory // workers if memory else "2G",
-            )
-            restorer.refuse_unsuited(controls)
-        except (WeightsError, DeviceError, ValueError) as error:
+                graph = str(cached_graph(model, tell=lambda line: typer.echo(line, err=True)))
+            if work.total:
+                restorer = Restorer(
+                    model,
+                    device=device.value,
+                    threads=threads or max(1, cores() // workers),
+                    precision=precision.value,
+                    tile=side,
+                    max_memory=memory // workers if memory else "2G",
+                )
+                restorer.refuse_unsuited(controls)
+                voice.model = restorer.model
+            if part:
+                record = _record(inputs, output, part, work, graph, settings, overwrite=overwrite)
+        except (PlanError, WeightsError, DeviceError, ValueError) as error:
             raise typer.BadParameter(worded(error)) from error
-        voice.model = restorer.model
     voice.plan(work)
     if dry_run:
         voice.dry_run(work.jobs())
-    elif restorer is not None:
-        voice.detail(f"model {restorer.model} on {restorer.device}")
-        events = run(work.jobs(), restoring(restorer, settings, overwrite=overwrite), workers)
+    else:
+        does: Work = lambda *_: (0, 0)  # noqa: E731  (where nothing is left to do)
+        if restorer is not None:
+            voice.detail(f"model {restorer.model} on {restorer.device}")
+            does = restoring(restorer, settings, overwrite=overwrite)
+        events = run(work.jobs() if record is None else record.begun(), does, workers)
+        if record is not None:
+            events = record.kept(events)
         if report:
-            events = reported(events, work, report, model=restorer.model, replace=overwrite or skip_existing)
+            events = reported(events, work, report, model=voice.model, replace=overwrite or skip_existing)
         with closing(events):
             voice.run(events, work.total)
-    elif report:
-        for _ in reported(run((), lambda *_: (0, 0)), work, report, replace=overwrite or skip_existing):
-            pass
     voice.finish()
     if voice.failures:
         raise typer.Exit(1)
+
+
+def _record(
+    inputs: list[str],
+    output: str | None,
+    shard: tuple[int, int],
+    work: Plan,
+    model: str | None,
+    settings: Settings,
+    *,
+    overwrite: bool,
+) -> Record:
+    from lightwell.cluster.shards import Record
+
+    if len(inputs) != 1 or not Path(inputs[0]).is_dir() or output in (None, "-"):
+        raise ValueError("--shard takes one folder, and -o FOLDER, where its manifest lies")
+    return Record(inputs[0], output, shard, work, model, settings, overwrite=overwrite)
 
 
 def _shard(words: str) -> tuple[int, int]:

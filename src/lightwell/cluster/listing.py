@@ -8,23 +8,11 @@ from collections.abc import Iterable, Iterator
 from lightwell.cluster.manifest import Batch, Known
 from lightwell.cluster.places import Place
 from lightwell.errors import PlanError
-from lightwell.pictures import FORMATS, Format, format_of_name
+from lightwell.pictures import Format, is_picture_name, result_name
 
-__all__ = ["batches", "count", "pictures", "result_name"]
+__all__ = ["batches", "count", "pictures", "refuse_unwritable"]
 
-_SUFFIXES = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 _ASKED_TOGETHER = 4096
-
-
-def _is_picture(name: str) -> bool:
-    return name.lower().endswith(_SUFFIXES)
-
-
-def result_name(name: str, format: Format | None) -> str:
-    """The name of a picture's result: its own, with the suffix of another format where one is asked for."""
-    if format is None or format_of_name(name) == format:
-        return name
-    return name.rpartition(".")[0] + FORMATS[format][0]
 
 
 def pictures(source: Place, format: Format | None = None) -> Iterator[str]:
@@ -38,13 +26,12 @@ def pictures(source: Place, format: Format | None = None) -> Iterator[str]:
         FileError: a folder cannot be listed.
         PlanError: two pictures of a folder would become one file.
     """
-    for folder, names in source.folders(_is_picture):
-        if format is not None:
-            taken: dict[str, str] = {}
-            for name in names:
-                if (first := taken.setdefault(result_name(name, format), name)) != name:
-                    goal = result_name(name, format)
-                    raise PlanError(f"{source.of(folder)}: {first} and {name} would both become {goal}")
+    for folder, names in source.folders(is_picture_name):
+        taken: dict[str, str] = {}
+        for name in names:
+            goal = result_name(name, format)
+            if (first := taken.setdefault(goal, name)) != name:
+                raise PlanError(f"{source.of(folder)}: {first} and {name} would both become {goal}")
         for name in names:
             yield f"{folder}/{name}" if folder else name
 
@@ -62,15 +49,24 @@ def count(source: Place, format: Format | None = None) -> int | None:
         return None
     found = 0
     for name in pictures(source, format):
-        try:
-            name.encode()
-        except UnicodeEncodeError:
-            readable = os.fsencode(name).decode("utf-8", "backslashreplace")
-            raise PlanError(f"{source.address}: the name {readable} is not UTF-8: rename it") from None
+        refuse_unwritable(source, name)
         found += 1
     if not found:
         raise PlanError(f"{source.address} holds no pictures")
     return found
+
+
+def refuse_unwritable(source: Place, name: str) -> None:
+    """Says when a picture's name on a disk is none that a manifest can hold.
+
+    Raises:
+        PlanError: it is so.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        readable = os.fsencode(name).decode("utf-8", "backslashreplace")
+        raise PlanError(f"{source.address}: the name {readable} is not UTF-8: rename it") from None
 
 
 def batches(source: Place, names: Iterable[str], known: Known, run: str, size: int) -> Iterator[Batch]:

@@ -2,35 +2,41 @@
 
 In a folder beside the results, ``.lightwell`` by default::
 
-    job.json            what is made of what, by which model and settings
-    running.json        which run is at work, and when it last said so
-    rows/RUN-N.parquet  rows; of several with one source the last counts
-    open/RUN-N.json     journals: what a worker has done and begun of one batch, until its rows are in rows/
+    job.json              what is made of what, by which model and settings
+    running.json          which run is at work, and when it last said so; running-I-of-N.json for a shard
+    rows/RUN-....parquet  rows; of several with one source that of the latest run counts; .json without pyarrow
+    open/RUN-N.json       journals: what a worker has done and begun of one batch, until its rows are in rows/
 
 A worker writes its journal before and after each picture. So a row is never lost with a worker or with the run that
-would have collected it, and a result that appeared without its row is known for ours.
+would have collected it, and a result that appeared without its row is known for ours. Shards of a job, which run side
+by side, write files of their own and touch no others.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import secrets
 import socket
+import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from hashlib import blake2b
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lightwell.cluster.places import Place, place
-from lightwell.errors import FileError, PlanError
+from lightwell.errors import FileError, LightwellError, PlanError
+from lightwell.jobs.manifest import reason_of
 
 if TYPE_CHECKING:
     import pyarrow
@@ -53,29 +59,13 @@ __all__ = [
 
 VERSION = 1
 FOLDER = ".lightwell"
-_JOB, _RUNNING, _ROWS, _OPEN = "job.json", "running.json", "rows", "open"
+_JOB, _RUNNING, _ROWS, _OPEN = "job.json", "running", "rows", "open"
+_BEAT = 5.0  # seconds between a run's words that it is at work
 _STALE = 60.0  # seconds after which a run that says nothing is taken for dead
 _MAX_JSON = 64 << 20
 Digests = NDArray[np.bytes_]
-
-
-@dataclass(frozen=True)
-class Target:
-    """What a job makes of which pictures; a run that goes on must be told the same.
-
-    Args:
-        source: the address of the pictures' folder.
-        dest: the address of the results' folder.
-        model: its name.
-        model_sha256: of its graphs.
-        settings: that pictures are restored and written with.
-    """
-
-    source: str
-    dest: str
-    model: str
-    model_sha256: str
-    settings: Mapping[str, Any]
+Shard = tuple[int, int]
+"""Which part of how many, from 1."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +101,68 @@ class Entry:
     attempt: int
     worker: str
     finished: float
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a job makes of which pictures; a run that goes on must be told the same.
+
+    Args:
+        source: the address of the pictures' folder.
+        dest: the address of the results' folder.
+        model: its name.
+        model_sha256: of its graphs.
+        settings: that pictures are restored and written with.
+    """
+
+    source: str
+    dest: str
+    model: str
+    model_sha256: str
+    settings: Mapping[str, Any]
+
+    @cached_property
+    def _settings(self) -> str:
+        return json.dumps(self.settings, sort_keys=True)
+
+    def entry(
+        self,
+        name: str,
+        result: str,
+        attempt: int,
+        *,
+        seconds: float = 0.0,
+        error: Exception | None = None,
+        size: int | None = None,
+        sha256: str | None = None,
+    ) -> Entry:
+        """What came of a picture just now, in this process.
+
+        Args:
+            name: of the picture below the source.
+            result: of its result below the destination.
+            attempt: which try this was.
+            seconds: that it took.
+            error: why it failed, None where it did not.
+            size: as in `Entry`.
+            sha256: as in `Entry`.
+        """
+        words = None if error is None else " ".join(reason_of(error).split())[:1000].encode("utf-8", "replace").decode()
+        return Entry(
+            source=Place(self.source).of(name),
+            destination=Place(self.dest).of(result),
+            status="done" if error is None else "failed",
+            size=size,
+            sha256=sha256,
+            error=words,
+            seconds=round(seconds, 3),
+            model=self.model,
+            model_sha256=self.model_sha256,
+            settings=self._settings,
+            attempt=attempt,
+            worker=f"{socket.gethostname()}:{os.getpid()}",
+            finished=time.time(),
+        )
 
 
 @dataclass(frozen=True)
@@ -218,7 +270,7 @@ class Summary:
         done: pictures restored.
         failed: pictures that nothing came of.
         total: pictures in the source, None where nobody counted.
-        running: host and process of the run that is at work, None where none is.
+        running: host and process of each run that is at work: one, or several shards.
         rate: pictures a second in the last five minutes, 0 where none is at work.
         errors: the most frequent errors with their counts.
     """
@@ -227,7 +279,7 @@ class Summary:
     done: int
     failed: int
     total: int | None
-    running: str | None
+    running: tuple[str, ...]
     rate: float
     errors: tuple[tuple[str, int], ...]
 
@@ -261,25 +313,69 @@ class Manifest:
         except (KeyError, TypeError) as error:
             raise PlanError(f"{address} is damaged ({type(error).__name__}: {error})") from error
 
-    def begin(self, target: Target, *, force: bool = False) -> None:
+    def begin(self, target: Target, *, force: bool = False, shard: Shard | None = None) -> None:
         """Writes down what the job makes, or finds that it is the same as before.
+
+        Args:
+            target: what it makes.
+            force: it may be another one than before.
+            shard: that begins; the others of as many may be at work.
 
         Raises:
             PlanError: another model, settings or places, and not ``force``; or another run is at work.
             FileError: the manifest cannot be read or written.
         """
+        # In this order: a shard that began a moment ago wrote what it makes before it said that it is at work.
+        at_work = self.running()
         before = self.target()
-        if other := self.running():
-            raise PlanError(f"{other} is at work on {target.dest}; if it was killed, wait {_STALE:.0f} s")
+        if shard is not None and before == target:
+            part, parts = shard
+            for other in range(1, parts + 1):
+                if other != part:
+                    at_work.pop(_beat_name((other, parts)), None)
+        if at_work:
+            other_run = next(iter(at_work.values()))
+            raise PlanError(f"{other_run} is at work on {target.dest}; if it was killed, wait {_STALE:.0f} s")
         if before is not None and before != target and not force:
-            raise PlanError(f"{target.dest} was begun {_difference(before, target)}", remedy="force")
+            remedy = "force" if shard is None else "overwrite"
+            raise PlanError(f"{target.dest} was begun {_difference(before, target)}", remedy=remedy)
         content = {"version": VERSION, "target": asdict(target)}
         self.place.write(_JOB, json.dumps(content, indent=2).encode(), replace=True)
 
     # ---- the run
 
-    def beat(self, run: str, total: int | None, *, ended: bool = False) -> None:
-        """Says that a run is at work."""
+    @contextlib.contextmanager
+    def beating(self, run: str, total: int | None, shard: Shard | None = None) -> Iterator[None]:
+        """Says now and then that a run is at work, and at last that it has ended.
+
+        Args:
+            run: its name.
+            total: pictures in the source, where they were counted.
+            shard: that it does.
+
+        Raises:
+            FileError: the manifest cannot be written.
+        """
+        ended = threading.Event()
+
+        def beat() -> None:
+            while not ended.wait(_BEAT):
+                with contextlib.suppress(LightwellError):
+                    self.beat(run, total, shard)
+
+        self.beat(run, total, shard)
+        thread = threading.Thread(target=beat, name="lightwell-beat", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+            with contextlib.suppress(LightwellError):
+                self.beat(run, total, shard, ended=True)
+
+    def beat(self, run: str, total: int | None, shard: Shard | None = None, *, ended: bool = False) -> None:
+        """Says once that a run is at work, or has ended."""
         content = {
             "run": run,
             "host": socket.gethostname(),
@@ -288,42 +384,75 @@ class Manifest:
             "total": total,
             "ended": ended,
         }
-        self.place.note(_RUNNING, json.dumps(content).encode())
+        self.place.note(_beat_name(shard), json.dumps(content).encode())
 
-    def running(self) -> str | None:
-        """Host and process of the run that is at work, None where none is."""
-        content = self._json(_RUNNING)
-        if content is None or content.get("ended") or time.time() - float(content.get("time", 0)) > _STALE:
-            return None
-        host, process = str(content.get("host")), int(content.get("process", 0))
-        if host == socket.gethostname() and not _is_alive(process):
-            return None
-        return f"a run on {host} (process {process})"
+    def beats(self) -> dict[str, dict[str, Any]]:
+        """What each run said last, by its file's name."""
+        names = [name for name in self.place.names("") if name.startswith(_RUNNING) and name.endswith(".json")]
+        found = ((name, self._json(name)) for name in names)
+        return {name: content for name, content in found if content is not None}
+
+    def running(self) -> dict[str, str]:
+        """Host and process of the runs that are at work, by their files' names."""
+        return {name: words for name, content in self.beats().items() if (words := _at_work(content))}
 
     # ---- rows
 
-    def write_rows(self, run: str, number: int, rows: Iterable[Entry]) -> None:
-        """Writes rows as one file, whole or not at all."""
-        import pyarrow
+    def write_rows(self, run: str, rows: list[Entry]) -> None:
+        """Writes rows as one more file of a run, whole or not at all."""
+        name = f"{_ROWS}/{run}-{secrets.token_hex(4)}"
+        if find_spec("pyarrow") is None:  # a shard on a machine with the plain installation
+            self.place.write(f"{name}.json", json.dumps(rows, default=vars).encode(), replace=True)
+            return
         from pyarrow import parquet
 
         buffer = io.BytesIO()
-        table = pyarrow.Table.from_pylist([vars(row) for row in rows], schema=_schema())
-        parquet.write_table(table, buffer, compression="zstd")
-        self.place.write(f"{_ROWS}/{run}-{number:06}.parquet", buffer.getbuffer(), replace=True)
+        parquet.write_table(_table(rows), buffer, compression="zstd")
+        self.place.write(f"{name}.parquet", buffer.getbuffer(), replace=True)
 
-    def tables(self, columns: list[str] | None = None) -> Iterator[pyarrow.Table]:
-        """The rows' files in the order in which they were written."""
+    def _parts(self) -> Iterator[tuple[str, list[Entry] | None]]:
+        """The names of the files that hold rows, from the oldest run to the latest, and the rows but for Parquet."""
+        # Journals first: a row that moves from one to a rows' file meanwhile is seen twice, not never.
+        journals = {name: self.journal(name) for name in self.journals()}
+        rows = [f"{_ROWS}/{name}" for name in self.place.names(_ROWS) if name.endswith((".parquet", ".json"))]
+        for name in sorted([*journals, *rows], key=lambda name: name.partition("/")[2]):
+            if name in journals:
+                found = journals.pop(name)
+                yield name, list(found.rows.values()) if found else []
+            elif name.endswith(".json"):
+                try:
+                    yield name, [Entry(**row) for row in json.loads(self.place.read(name))]
+                except (TypeError, ValueError) as error:
+                    raise FileError(f"{self.place.of(name)} is damaged: {error}") from error
+            else:
+                yield name, None
+
+    def tables(self) -> Iterator[pyarrow.Table]:
+        """All rows, with those in journals, from the oldest run to the latest.
+
+        Raises:
+            FileError: a file is damaged or cannot be read.
+        """
+        for name, rows in self._parts():
+            yield self._parquet(name) if rows is None else _table(rows)
+
+    def columns(self, *names: str) -> Iterator[tuple[list[Any], ...]]:
+        """Columns of all rows as `tables` gives them, where no row lies in Parquet without pyarrow."""
+        for name, rows in self._parts():
+            if rows is None:
+                table = self._parquet(name, list(names))
+                yield tuple(table[column].to_pylist() for column in names)
+            else:
+                yield tuple([getattr(row, column) for row in rows] for column in names)
+
+    def _parquet(self, name: str, columns: list[str] | None = None) -> pyarrow.Table:
         import pyarrow
         from pyarrow import parquet
 
-        for name in self.place.names(_ROWS):
-            if not name.endswith(".parquet"):
-                continue
-            try:
-                yield parquet.read_table(io.BytesIO(self.place.read(f"{_ROWS}/{name}")), columns=columns)
-            except (pyarrow.ArrowException, KeyError, OSError) as error:
-                raise FileError(f"{self.place.of(_ROWS)}/{name} is damaged: {error}") from error
+        try:
+            return parquet.read_table(io.BytesIO(self.place.read(name)), columns=columns)
+        except (pyarrow.ArrowException, KeyError, OSError) as error:
+            raise FileError(f"{self.place.of(name)} is damaged: {error}") from error
 
     def journal(self, name: str) -> Journal | None:
         """A journal, None where there is none; one that is torn, as a machine that lost its power leaves, is none."""
@@ -337,33 +466,28 @@ class Manifest:
     def journals(self) -> list[str]:
         return [f"{_OPEN}/{name}" for name in self.place.names(_OPEN) if name.endswith(".json")]
 
+    def begun(self) -> dict[str, Tries]:
+        """What is known of the pictures that earlier runs began and whose row is in no journal, by name."""
+        return _without_row(filter(None, map(self.journal, self.journals())))
+
     def harvest(self, run: str) -> dict[str, Tries]:
-        """Takes the rows from the journals that an earlier run left open.
+        """Takes the rows from the journals that earlier runs left open, none of which is at work any more.
 
         Args:
             run: that goes on.
 
         Returns:
-            What is known of the pictures in them that have no row, by name.
+            As `begun`, which a journal of this run keeps.
         """
         names = self.journals()
-        rows: list[Entry] = []
-        tries: dict[str, Tries] = {}
-        finished: set[str] = set()
-        for name in names:
-            found = self.journal(name)
-            if found is None:
-                continue
-            rows += found.rows.values()
-            finished.update(found.rows)
-            for picture in found.names:
-                if picture not in found.rows:
-                    before = max(tries.get(picture, Tries()).attempts, found.tries.get(picture, Tries()).attempts)
-                    # The workers died with their run, which says nothing of the picture; one may have lived on a bit.
-                    tries[picture] = Tries(before, taken=picture not in found.others)
-        tries = {name: known for name, known in tries.items() if name not in finished}
-        if rows:
-            self.write_rows(run, 0, rows)
+        found = {name: journal for name in names if (journal := self.journal(name))}
+        rows: defaultdict[str, list[Entry]] = defaultdict(list)
+        for name, journal in found.items():
+            rows[name.removeprefix(f"{_OPEN}/").rpartition("-")[0]] += journal.rows.values()
+        for earlier, entries in rows.items():
+            if entries:
+                self.write_rows(earlier, entries)
+        tries = _without_row(found.values())
         if tries:
             others = [name for name, known in tries.items() if not known.taken]
             left = Journal(list(tries), tries, others=others)
@@ -372,38 +496,32 @@ class Manifest:
             self.place.remove(name)
         return tries
 
-    def known(self, run: str, *, retry: bool = False) -> Known:
+    def known(self, tries: Mapping[str, Tries], *, retry: bool = False) -> Known:
         """What is done and what was begun before.
 
         Args:
-            run: that goes on.
+            tries: of pictures that were begun without a row, by name.
             retry: pictures that failed are to be done once more.
         """
-        tries = self.harvest(run)
         final: list[Digests] = []
         failed: dict[str, int] = {}
-        for table in self.tables(["source", "status", "attempt"]):
-            sources = table["source"].to_pylist()
+        for sources, statuses, attempts in self.columns("source", "status", "attempt"):
             final.append(_digests(sources))
             if retry:
-                for source, status, attempt in zip(
-                    sources, table["status"].to_pylist(), table["attempt"].to_pylist(), strict=True
-                ):
+                for source, status, attempt in zip(sources, statuses, attempts, strict=True):
                     if status == "failed":
                         failed[source] = attempt
                     else:
                         failed.pop(source, None)
         digests = np.unique(np.concatenate(final)) if final else np.empty(0, "S16")
+        known = dict(tries)
         if failed:
             digests = np.setdiff1d(digests, _digests(list(failed)), assume_unique=True)
-            start = len(f"{self._source()}/")
-            for source, attempts in failed.items():
-                tries.setdefault(source[start:], Tries(attempts))
-        return Known(digests, tries)
-
-    def _source(self) -> str:
-        target = self.target()
-        return target.source if target else ""
+            start = len(f"{_begun(self).source}/")
+            for source, attempt in failed.items():
+                before = known.get(source[start:], Tries())
+                known[source[start:]] = replace(before, attempts=max(before.attempts, attempt))
+        return Known(digests, known)
 
     def _json(self, name: str) -> dict[str, Any] | None:
         try:
@@ -441,10 +559,7 @@ def final_rows(dest: str, manifest: str | None = None) -> pyarrow.Table:
 
     kept = manifest_of(dest, manifest)
     _begun(kept)
-    open_rows = _open_rows(kept)
-    tables = list(kept.tables())
-    tables.append(pyarrow.Table.from_pylist([vars(row) for row in open_rows], schema=_schema()))
-    table = pyarrow.concat_tables(tables)
+    table = pyarrow.concat_tables([_table([]), *kept.tables()])
     last = {source: index for index, source in enumerate(table["source"].to_pylist())}
     return table.take(sorted(last.values()))
 
@@ -462,8 +577,6 @@ def summary(dest: str, manifest: str | None = None) -> Summary:
     """
     kept = manifest_of(dest, manifest)
     target = _begun(kept)
-    # Journals first: a row that moves from one to a rows' file meanwhile is seen twice, not never.
-    open_rows = _open_rows(kept)
     done: set[bytes] = set()
     failed: dict[bytes, str] = {}
     recent, now = 0, time.time()
@@ -479,15 +592,14 @@ def summary(dest: str, manifest: str | None = None) -> Summary:
             done.discard(key)
             failed[key] = error or ""
 
-    for table in kept.tables(["source", "status", "error", "finished"]):
-        for row in table.to_pylist():
-            count(**row)
-    for entry in open_rows:
-        count(entry.source, entry.status, entry.error, entry.finished)
-    beat = kept._json(_RUNNING) or {}
-    running = kept.running()
+    for columns in kept.columns("source", "status", "error", "finished"):
+        for row in zip(*columns, strict=True):
+            count(*row)
+    beats = kept.beats().values()
+    running = tuple(words for beat in beats if (words := _at_work(beat)))
+    total = max(beats, key=lambda beat: float(beat.get("time", 0)), default={}).get("total")
     errors = tuple(Counter(failed.values()).most_common(5))
-    return Summary(target, len(done), len(failed), beat.get("total"), running, recent / 300 if running else 0.0, errors)
+    return Summary(target, len(done), len(failed), total, running, recent / 300 if running else 0.0, errors)
 
 
 def new_run() -> str:
@@ -502,9 +614,38 @@ def _begun(manifest: Manifest) -> Target:
     return target
 
 
-def _open_rows(manifest: Manifest) -> list[Entry]:
-    journals = (manifest.journal(name) for name in manifest.journals())
-    return [row for journal in journals if journal is not None for row in journal.rows.values()]
+def _without_row(journals: Iterable[Journal]) -> dict[str, Tries]:
+    """The pictures in journals, of which none belongs to a run at work, that have no row in any."""
+    tries: dict[str, Tries] = {}
+    finished: set[str] = set()
+    for journal in journals:
+        finished.update(journal.rows)
+        for name in journal.names:
+            if name not in journal.rows:
+                before = max(tries.get(name, Tries()).attempts, journal.tries.get(name, Tries()).attempts)
+                # The workers died with their run, which says nothing of the picture; one may have lived on a bit.
+                tries[name] = Tries(before, taken=name not in journal.others)
+    return {name: known for name, known in tries.items() if name not in finished}
+
+
+def _beat_name(shard: Shard | None) -> str:
+    return f"{_RUNNING}.json" if shard is None else f"{_RUNNING}-{shard[0]}-of-{shard[1]}.json"
+
+
+def _at_work(beat: Mapping[str, Any]) -> str | None:
+    """Host and process of the run that said this last, None where it has ended or died."""
+    if beat.get("ended") or time.time() - float(beat.get("time", 0)) > _STALE:
+        return None
+    host, process = str(beat.get("host")), int(beat.get("process", 0))
+    if host == socket.gethostname() and not _is_alive(process):
+        return None
+    return f"a run on {host} (process {process})"
+
+
+def _table(rows: list[Entry]) -> pyarrow.Table:
+    import pyarrow
+
+    return pyarrow.Table.from_pylist([vars(row) for row in rows], schema=_schema())
 
 
 def _schema() -> pyarrow.Schema:

@@ -8,18 +8,16 @@ import json
 import logging
 import os
 import socket
-import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from lightwell import zoo
 from lightwell.cluster.listing import batches, count, pictures
-from lightwell.cluster.manifest import Batch, Entry, Known, Manifest, Summary, Target, manifest_of, new_run, summary
+from lightwell.cluster.manifest import Batch, Entry, Known, Manifest, Summary, manifest_of, new_run, summary
 from lightwell.cluster.places import Place, place, refuse_nested
-from lightwell.cluster.worker import Orders, Worker, model_identity
+from lightwell.cluster.worker import Orders, Worker, target_of
 from lightwell.engines import Device, cores
 from lightwell.errors import DeviceError, FileError, LightwellError, PlanError, WeightsError
 from lightwell.jobs.restoring import Settings
@@ -28,8 +26,7 @@ from lightwell.restoring.restorer import Restorer, Tile
 __all__ = ["Actor", "Collector", "restore_dataset"]
 
 _BATCH = 16  # pictures that a worker is told at a time, at most
-_KEEP_ROWS, _KEEP_SECONDS = 2000, 30.0  # rows go to a file of their own when there are so many, or so old
-_BEAT = 5.0  # seconds between a run's words that it is at work
+_KEEP_ROWS, _KEEP_SECONDS = 2000, 300.0  # rows go to a file of their own when there are so many, or so old
 _STORE_BYTES = 128 << 20  # for Ray's objects: names and rows, never pictures
 _ANSWER = 5.0  # seconds that a cluster's address has to answer
 _STARTS = 3  # tries to start Ray, which gives itself half a minute, too little on a busy machine
@@ -88,6 +85,7 @@ def restore_dataset(
         PlanError: the call contradicts itself or an earlier one, or nobody answers at the address.
         FileError: a place cannot be read or written.
         WeightsError: there is no such model, here or on a worker.
+        DeviceError: a worker has no such device, or no machine has room for one.
         ValueError: a setting outside its range, or that the model does not know.
     """
     settings = settings or Settings()
@@ -98,10 +96,9 @@ def restore_dataset(
     kept = manifest_of(dest, manifest)
     if model is not None and zoo.is_file_name(model):
         model = Path(model).absolute()
-    name, digest = model_identity(model)
+    target = target_of(pictures_place, results, model, settings)
     # The model and the settings are tried here, so that what is wrong with them is told before any worker is.
     Restorer(model, device="cpu", threads=1, tile=tile, max_memory=max_memory).refuse_unsuited(settings.controls)
-    target = Target(pictures_place.address, results.address, name, digest, json.loads(json.dumps(asdict(settings))))
     if address is not None:
         _refuse_silent(address)
     total = count(pictures_place, settings.format)
@@ -120,13 +117,14 @@ def restore_dataset(
         overwrite,
     )
     run = new_run()
-    with _beating(kept, run, total):
-        known = kept.known(run, retry=retry)
+    with kept.beating(run, total):
+        known = kept.known(kept.harvest(run), retry=retry)
         # Where all is done Ray, which takes seconds, need not start.
         if next(_batches(orders, known, run, 1), None) is not None:
             collector = Collector(kept, run, told, None if total is None else max(0, total - len(known.final)))
             with _ray(address, workers, threads) as ray, contextlib.closing(collector):
-                at_once = workers or _workers(ray, threads, gpus)
+                room = _workers(ray, threads, gpus)
+                at_once = workers or room
                 size = _batch_size(collector.total, at_once)
                 with contextlib.closing(_work(orders, known, run, at_once, size, threads, gpus)) as answers:
                     for done in answers:
@@ -160,26 +158,27 @@ class Collector:
         self.manifest, self.run, self.told, self.total = manifest, run, told, total
         self._rows: list[Entry] = []
         self._journals: list[str] = []
-        self._files, self._kept = 1, time.monotonic()  # file 0 holds what earlier runs left
+        self._kept = time.monotonic()
 
-    def add(self, done: bytes) -> int:
-        """A batch's rows, as `Actor` sends them; returns its number."""
+    def add(self, done: bytes) -> None:
+        """A batch's rows, as `Actor` sends them."""
         content = json.loads(done)
-        rows = [Entry(**row) for row in content["rows"]]
+        self.keep(Batch(self.run, content["number"], []).journal, [Entry(**row) for row in content["rows"]])
+
+    def keep(self, journal: str, rows: list[Entry]) -> None:
+        """The rows of a journal to which nothing will be added."""
         self._rows += rows
-        self._journals.append(Batch(self.run, content["number"], []).journal)
+        self._journals.append(journal)
         if self.told is not None:
             self.told(rows, self.total)
         if len(self._rows) >= _KEEP_ROWS or time.monotonic() - self._kept > _KEEP_SECONDS:
             self.close()
-        return int(content["number"])
 
     def close(self) -> None:
         """Keeps what has come so far. The journals go last, so that a row is at no time nowhere."""
         self._kept = time.monotonic()
         if self._rows:
-            self.manifest.write_rows(self.run, self._files, self._rows)
-            self._files += 1
+            self.manifest.write_rows(self.run, self._rows)
             self._rows = []
         for journal in self._journals:
             self.manifest.place.remove(journal)
@@ -382,31 +381,13 @@ def _refuse_silent(address: str) -> None:
 
 
 def _workers(ray: Any, threads: int, gpus: float) -> int:
-    there = ray.cluster_resources()
-    if gpus:
-        if there.get("GPU", 0) < gpus:
-            raise DeviceError(f"the cluster has {there.get('GPU', 0):g} GPUs, a worker needs {gpus:g}")
-        return int(there["GPU"] / gpus)
-    return max(1, int(there.get("CPU", 1)) // threads)
-
-
-@contextlib.contextmanager
-def _beating(manifest: Manifest, run: str, total: int | None) -> Iterator[None]:
-    """Says now and then that the run is at work, and at last that it has ended."""
-    ended = threading.Event()
-
-    def beat() -> None:
-        while not ended.wait(_BEAT):
-            with contextlib.suppress(LightwellError):
-                manifest.beat(run, total)
-
-    manifest.beat(run, total)
-    thread = threading.Thread(target=beat, name="lightwell-beat", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-        with contextlib.suppress(LightwellError):
-            manifest.beat(run, total, ended=True)
+    """How many workers the machines of a cluster have room for; Ray itself would wait for one that never comes."""
+    room = 0
+    for node in ray.nodes():
+        if node["Alive"]:
+            there = node["Resources"]
+            fit = int(there.get("CPU", 0)) // threads
+            room += min(fit, int(there.get("GPU", 0) / gpus)) if gpus else fit
+    if not room:
+        raise DeviceError(f"no machine of the cluster has room for a worker (cores: {threads}, GPUs: {gpus:g})")
+    return room

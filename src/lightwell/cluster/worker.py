@@ -9,20 +9,19 @@ import os
 import socket
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from lightwell import zoo
-from lightwell.cluster.listing import result_name
 from lightwell.cluster.manifest import Batch, Entry, Journal, Manifest, Target, Tries
 from lightwell.cluster.places import Place, is_full
 from lightwell.errors import FileError, LightwellError, WeightsError
 from lightwell.jobs.restoring import Settings
-from lightwell.pictures import format_of_name, read, size_of
+from lightwell.pictures import format_of_name, read, result_name, size_of
 from lightwell.restoring.restorer import Restorer
 
-__all__ = ["Orders", "Worker", "model_identity"]
+__all__ = ["Orders", "Worker", "target_of"]
 
 _MOST_DEATHS = 3
 
@@ -57,12 +56,10 @@ class Worker:
         self.orders = orders
         self.source, self.dest = Place(orders.target.source), Place(orders.target.dest)
         self.manifest = Manifest(Place(orders.manifest))
-        self.name = f"{socket.gethostname()}:{os.getpid()}"
-        name, digest = model_identity(orders.restorer.get("model"))
+        name, digest = _identity(orders.restorer.get("model"))
         if digest != orders.target.model_sha256:
             raise WeightsError(f"the model {name} on {socket.gethostname()} is not the one the run was begun with")
         self.restorer = Restorer(**orders.restorer)
-        self._settings = json.dumps(orders.target.settings, sort_keys=True)
 
     def do(self, batch: Batch) -> list[Entry]:
         """Does a batch, or what an earlier worker that died over it left of it.
@@ -85,7 +82,7 @@ class Worker:
             tries = Tries(before.attempts + 1, deaths, (again or before.taken) and name not in journal.others)
             if deaths >= _MOST_DEATHS:
                 gone = FileError(f"its worker died {deaths} times over it; it may take more memory than there is")
-                journal.rows[name] = self._entry(name, replace(tries, attempts=before.attempts), 0.0, gone)
+                journal.rows[name] = self.orders.target.entry(name, self._result(name), before.attempts, error=gone)
                 continue
             journal.tries[name] = tries
             self._keep(batch, journal)
@@ -129,7 +126,10 @@ class Worker:
             if is_full(fault):
                 raise FileError(f"{self.dest.address}: nothing more can be written ({fault})") from None
             error = fault
-        return self._entry(name, tries, time.monotonic() - started, error, size, digest)
+        seconds = time.monotonic() - started
+        return self.orders.target.entry(
+            name, self._result(name), tries.attempts, seconds=seconds, error=error, size=size, sha256=digest
+        )
 
     def _restored(self, data: bytes, target: str) -> memoryview:
         settings = self.orders.settings
@@ -146,37 +146,6 @@ class Worker:
     def _like(self, name: str) -> Path | None:
         return Path(self.source.of(name)) if self.source.is_local else None
 
-    def _entry(
-        self,
-        name: str,
-        tries: Tries,
-        seconds: float,
-        error: Exception | None,
-        size: int | None = None,
-        digest: str | None = None,
-    ) -> Entry:
-        status: Literal["done", "failed"] = "done" if error is None else "failed"
-        words = None
-        if error is not None:
-            words = str(error) if isinstance(error, LightwellError) else f"{type(error).__name__}: {error}"
-            words = " ".join(words.split())[:1000].encode("utf-8", "replace").decode()
-        target = self.orders.target
-        return Entry(
-            source=self.source.of(name),
-            destination=self.dest.of(self._result(name)),
-            status=status,
-            size=size,
-            sha256=digest,
-            error=words,
-            seconds=round(seconds, 3),
-            model=target.model,
-            model_sha256=target.model_sha256,
-            settings=self._settings,
-            attempt=tries.attempts,
-            worker=self.name,
-            finished=time.time(),
-        )
-
 
 def _is_plain(name: str) -> bool:
     """Whether a name can be that of a file below a folder."""
@@ -184,7 +153,23 @@ def _is_plain(name: str) -> bool:
     return not any(part in ("", ".", "..") or "\0" in part or (os.sep != "/" and os.sep in part) for part in parts)
 
 
-def model_identity(model: str | os.PathLike[str] | None) -> tuple[str, str]:
+def target_of(source: Place, dest: Place, model: str | os.PathLike[str] | None, settings: Settings) -> Target:
+    """What a job makes, as its manifest keeps it.
+
+    Args:
+        source: the pictures' folder.
+        dest: the results' folder.
+        model: as `Restorer` takes it.
+        settings: that pictures are restored and written with.
+
+    Raises:
+        WeightsError: there is no such model.
+    """
+    # As JSON gives them back, to be compared.
+    return Target(source.address, dest.address, *_identity(model), json.loads(json.dumps(asdict(settings))))
+
+
+def _identity(model: str | os.PathLike[str] | None) -> tuple[str, str]:
     """A model's name and the SHA-256 of its graphs.
 
     Raises:

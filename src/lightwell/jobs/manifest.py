@@ -11,7 +11,7 @@ from typing import Any, Literal
 from lightwell.errors import LightwellError
 from lightwell.jobs.events import Done, Event, Failed, Job, Skipped
 
-__all__ = ["Row", "planned_row", "row_of"]
+__all__ = ["Row", "planned_row", "reason_of", "row_of"]
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,14 @@ def row_of(event: Event, model: str | None = None, settings: Mapping[str, Any] |
             return Row(job.name, _text(job.output), "skipped", model=model, settings=given)
         case Failed(name, error, maybe, took):
             output = None if maybe is None else _text(maybe.output)
-            reason = str(error) if isinstance(error, LightwellError) else f"{type(error).__name__}: {error}"
             took = None if took is None else round(took, 3)
-            return Row(name, output, "failed", reason, took, None, model, given)
+            return Row(name, output, "failed", reason_of(error), took, None, model, given)
     return None
+
+
+def reason_of(error: Exception) -> str:
+    """What a row says of an error; of a fault of ours also its kind."""
+    return str(error) if isinstance(error, LightwellError) else f"{type(error).__name__}: {error}"
 
 
 def planned_row(job: Job) -> Row:

@@ -18,12 +18,11 @@ from pathlib import Path
 from lightwell.errors import FileError, PlanError
 from lightwell.folders import natural, walk
 from lightwell.jobs.events import Failed, Job
-from lightwell.pictures import FORMATS, WRITTEN, Format, format_of_name, written_as
+from lightwell.pictures import FORMATS, WRITTEN, Format, format_of_name, is_picture_name, result_name
 
 __all__ = ["Plan", "Request", "in_shard", "plan", "plan_named"]
 
 _MARK, _COMPARE_MARK = "_restored", "_compare"
-_SUFFIXES = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 _ASKED_SINGLY = 16  # names of a folder that are looked up one by one before it is listed
 
 
@@ -85,12 +84,14 @@ class Plan:
         notes: what else was left out and why.
         total: jobs to do.
         skipped: jobs whose outputs exist.
+        pictures: of all shards together.
     """
 
     failures: list[Failed] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     total: int = 0
     skipped: int = 0
+    pictures: int = 0
     _groups: list[_Group] = field(default_factory=list)
     # Gives the names of an output, None for standard output, and of its comparison.
     _name: Callable[[str], tuple[str | None, str | None]] = lambda name: (name, None)
@@ -256,7 +257,7 @@ class _Found:
             self._fail(path, "holds no pictures", None if self.request.recursive else "recursive")
 
     def _is_wanted(self, name: str) -> bool:
-        if not name.lower().endswith(_SUFFIXES):
+        if not is_picture_name(name):
             return False
         return self.request.output is not None or _origin(name) is None
 
@@ -389,10 +390,7 @@ def _namer(request: Request, mark: str) -> Callable[[str], tuple[str, str | None
         if mark:
             stem, suffix = os.path.splitext(name)  # noqa: PTH122
             name = stem + mark + suffix
-        known = format_of_name(name)
-        wanted = request.format or written_as(name)
-        if wanted is not None and known != wanted:
-            name = (os.path.splitext(name)[0] if known else name) + FORMATS[wanted][0]  # noqa: PTH122
+        name = result_name(name, request.format)
         return name, _compared(name) if request.compare else None
 
     return name_of
@@ -463,6 +461,7 @@ def _sort_out(made: Plan, request: Request, found: _Found) -> None:
                     if exists and goal is not None:
                         _refuse_loss(group, name, goal, request, found, taken)
             group.todo.append(name)
+        made.pictures += len(group.names)
         made.total += len(group.todo)
         made.skipped += len(group.done)
 

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from lightwell.pictures.codecs.base import Format
-from lightwell.pictures.formats import FORMATS, MAX_PIXELS, WRITTEN, read, read_named, size_of, written_as
+from lightwell.pictures.formats import (
+    FORMATS,
+    MAX_PIXELS,
+    WRITTEN,
+    is_picture_name,
+    read,
+    read_named,
+    result_name,
+    size_of,
+)
 from lightwell.pictures.picture import Picture, format_of_name, to_8_bits, to_srgb
 
 __all__ = [
@@ -13,10 +22,11 @@ __all__ = [
     "Format",
     "Picture",
     "format_of_name",
+    "is_picture_name",
     "read",
     "read_named",
+    "result_name",
     "size_of",
     "to_8_bits",
     "to_srgb",
-    "written_as",
 ]

@@ -19,7 +19,7 @@ from lightwell.pictures.codecs.raw import RAW
 from lightwell.pictures.codecs.tiff import TIFF
 from lightwell.pictures.picture import Picture, format_of_name
 
-__all__ = ["FORMATS", "MAX_PIXELS", "WRITTEN", "read", "read_named", "size_of", "written_as"]
+__all__ = ["FORMATS", "MAX_PIXELS", "WRITTEN", "is_picture_name", "read", "read_named", "result_name", "size_of"]
 
 # RAW before TIFF, whose structure most RAW files have.
 _CODECS: tuple[Codec, ...] = (JPEG, PNG, WEBP, RAW, TIFF, BMP, AVIF, HEIF)
@@ -28,6 +28,8 @@ for _codec in _CODECS:
 
 FORMATS: Mapping[Format, tuple[str, ...]] = {format: codec.facts.suffixes for format, codec in CODECS.items()}
 """The formats that are read, with their files' suffixes; the first is the usual one."""
+
+_SUFFIXES = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 
 WRITTEN: tuple[Format, ...] = tuple(format for format, codec in CODECS.items() if codec.facts.depths)
 """The formats that are written."""
@@ -78,10 +80,23 @@ def size_of(source: Source) -> tuple[int, int]:
     return _with_codec(source, lambda codec, stream: codec.size(stream))
 
 
-def written_as(path: str | os.PathLike[str]) -> Format | None:
-    """The format in which a picture of this name is written where nothing else is asked: its own, TIFF for RAW."""
-    format = format_of_name(path)
-    return "TIFF" if format == "RAW" else format
+def is_picture_name(name: str) -> bool:
+    """Whether a name's suffix is one of `FORMATS`, looked at quickly, as there may be a million."""
+    return name.lower().endswith(_SUFFIXES)
+
+
+def result_name(name: str, format: Format | None = None) -> str:
+    """The name of what a picture becomes: its own, with another suffix where it is written in another format.
+
+    Args:
+        name: of the picture.
+        format: that is asked for; by default its own, and TIFF for RAW.
+    """
+    named = format_of_name(name)
+    wanted = format or ("TIFF" if named == "RAW" else named)
+    if wanted is None or wanted == named:
+        return name
+    return (os.path.splitext(name)[0] if named else name) + FORMATS[wanted][0]  # noqa: PTH122
 
 
 def _with_codec(source: Source, work: Callable[[Codec, IO[bytes]], _T]) -> _T:
