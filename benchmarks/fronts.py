@@ -37,7 +37,7 @@ def scores(model: str, data: Path, folder: Path) -> dict[str, dict[str, float]]:
         found[name] = {}
         for pair in find_set(data, f"lol_v1:{name}"):
             restored = restorer(read(pair.low))
-            restored.write(folder / f"{name}_{pair.name}.png", overwrite=True)
+            restored.write(folder / f"{name}_{pair.name}.png")
             found[name][pair.name] = float(psnr(restored.pixels, read(pair.high).pixels))
         print(f"{folder.name} {name}: {np.mean(list(found[name].values())):.2f}", flush=True)
     kept.write_text(json.dumps(found))
