@@ -58,7 +58,9 @@ def test_the_log_tells_of_the_models_that_ship() -> None:
         for name, cell in zip(names, cells, strict=True) if named else ():
             assert named is not None
             number = next(n for n in zoo.find(name).numbers if (n.data, n.protocol) == (named[1], named[3]))
-            assert (number.pictures, f"{number.psnr:.2f}") == (int(named[2]), cell.split()[0]), f"{what}: {name}"
+            assert number.pictures == int(named[2]), f"{what}: {name}"
+            # Cards hold three digits and the table two of the same means.
+            assert float(cell.split()[0]) == pytest.approx(number.psnr, abs=0.0056), f"{what}: {name}"
             found += 1
     assert found == 9
 
