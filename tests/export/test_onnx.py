@@ -208,8 +208,11 @@ def test_a_shipped_graph_says_of_itself_what_its_card_says(card: zoo.Card) -> No
         model = onnx.load(graph, load_external_data=False)
         said = zoo.Spec.from_metadata({entry.key: entry.value for entry in model.metadata_props})
         assert any(entry.key == "lightwell" for entry in model.metadata_props)
+        spec = zoo.find(graph.name.partition(".")[0]).spec  # of the model that the graph was made for
+        if said.strategy == "tiles" and len(spec.roles) > 1:
+            continue  # a paper's network behind a light: its file alone runs as published
         for name in ("strategy", "channels", "multiple", "bytes_per_pixel"):
-            assert getattr(said, name) == getattr(card.spec, name), name
+            assert getattr(said, name) == getattr(spec, name), name
 
 
 @pytest.mark.parametrize("card", zoo.cards(), ids=lambda card: card.name)
