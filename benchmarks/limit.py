@@ -2,7 +2,7 @@
 
     python benchmarks/limit.py [--sizes 400x600 1080x1920 4000x6000] [--engines cpu openvino openvino-bfloat16 torch]
     python benchmarks/limit.py --flat            # 1 to 100 megapixels on the CPU; some four minutes on two cores
-    python benchmarks/limit.py --folder 40       # pictures a second with one job and with two
+    OPENBLAS_NUM_THREADS=1 python benchmarks/limit.py --folder 40    # pictures a second with one job and with two
     python benchmarks/limit.py --load            # processor time to load each graph of the model, and for --help
     python benchmarks/limit.py --profile [--side 256] [--nodes 20] [--engines cpu openvino-bfloat16]
 
