@@ -192,7 +192,7 @@ class EncoderBlock(_SpatialAttention):
     def __init__(self, channels: int, dilations: Sequence[int] = (1,), extra_depth_wise: bool = False) -> None:
         extra = DepthwiseConv2d(channels) if extra_depth_wise else None
         super().__init__(channels, dilations, extra)
-        # Found by trial: otherwise bfloat16 strays by more than 4 levels in one picture of eval15 (docs/speed.md).
+        # Taken by trial in bfloat16 with other weights; with those that ship it wins nothing (docs/speed.md).
         self.norm1.by_sum = True
         self.freq = FreMLP(channels)
 
