@@ -383,7 +383,7 @@ def test_a_stopped_batch_leaves_no_half_written_file(tmp_path: Path, model: str,
             assert line, "ended before it was stopped"
         process.send_signal(number)
         _, errors = process.communicate()
-    assert process.returncode == 128 + number
+    assert process.returncode == 128 + number, errors.decode()
     assert b"Traceback" not in errors
     assert files(tmp_path) == ["a.png", "b.png", "night.png"]
 
