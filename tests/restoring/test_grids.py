@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -57,3 +62,27 @@ def test_a_ramp_is_carried_up_as_a_ramp() -> None:
     field = (np.arange(4, dtype=np.float32) + 0.5)[None, :, None] / 4
     ramp = enlarge(field, Box(0, 1, 0, 16), (1, 16))[0, :, 0]
     np.testing.assert_allclose(ramp[2:14], (np.arange(2, 14) + 0.5) / 16, atol=1e-6)
+
+
+@pytest.mark.parametrize("model", ["lightwell-s", "darkir-s"])
+def test_a_picture_does_not_depend_on_the_threads_of_numpys_blas(model: str) -> None:
+    """Its sums differ with them in the last bit, which once was a level between the service and the command."""
+    code = f"""
+import hashlib
+import numpy as np
+from lightwell import Restorer
+restorer = Restorer({model!r}, threads=1, tile=256)
+low = np.random.default_rng(0).random((300, 450, 3), np.float32) / 8
+print(hashlib.sha256(restorer(low).tobytes()).hexdigest())
+"""
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"OPENBLAS_NUM_THREADS": str(threads)},
+            capture_output=True,
+            check=True,
+            text=True,
+        ).stdout
+        for threads in (1, 2, 3)
+    }
+    assert len(found) == 1

@@ -118,9 +118,6 @@ def main() -> None:
     """Run the command line; an error that a person can mend is one line, without a traceback."""
     # As an exception, so that what is half written is removed.
     signal.signal(signal.SIGTERM, _terminate)
-    # Before numpy loads: its BLAS would start a thread for each core for small products, and several pictures at a time
-    # would wait for one another.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Pillow's remarks on odd metadata; what is lost is told in our words.
     warnings.filterwarnings("ignore", module="PIL")
     try:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-import math
+import itertools
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Box", "Floats", "Load", "blur_matrix", "cell_shares", "enlarge", "reduce_area", "separable"]
+__all__ = [
+    "UNFELT",
+    "Box",
+    "Floats",
+    "Load",
+    "between",
+    "blur_matrix",
+    "cell_shares",
+    "enlarge",
+    "reduce_area",
+    "separable",
+]
 
 Floats = NDArray[np.float32]
 Load = Callable[[slice, slice], Floats]
@@ -17,6 +28,8 @@ Load = Callable[[slice, slice], Floats]
 # Parts whose floats stay in a core's own cache, and whose sides make no large matrices.
 _PART_PIXELS = 1 << 16
 _PART_SIDE = 1 << 10
+# What a window's tails are cut off at: less than the rounding of its sum.
+UNFELT = 1e-8
 
 
 class Box(NamedTuple):
@@ -82,28 +95,71 @@ def enlarge(field: Floats, box: Box, size: tuple[int, int]) -> Floats:
     Returns:
         ``(box height, box width, C)``.
     """
-    down, first, last = _between(size[0], len(field), box.top, box.bottom)
-    across, start, stop = _between(size[1], field.shape[1], box.left, box.right)
-    return separable(down, field[first:last, start:stop], across.T)
+    rows, columns = (
+        np.clip((np.arange(start, stop) + 0.5) * (cells / length) - 0.5, 0, cells - 1)
+        for start, stop, cells, length in (
+            (box.top, box.bottom, len(field), size[0]),
+            (box.left, box.right, field.shape[1], size[1]),
+        )
+    )
+    return between(field, rows, columns)
 
 
-def _between(length: int, cells: int, start: int, stop: int) -> tuple[Floats, int, int]:
-    """Weights ``(stop - start, last - first)`` of the cells first to last, linear between the cells' middles."""
-    place = np.clip((np.arange(start, stop) + 0.5) * (cells / length) - 0.5, 0, cells - 1)
-    first, last = int(place[0]), min(math.ceil(place[-1]) + 1, cells)
-    weights = np.maximum(0, 1 - np.abs(place[:, None] - np.arange(first, last)))
-    return weights.astype(np.float32), first, last
+def between(field: Floats, rows: NDArray[np.float64], columns: NDArray[np.float64]) -> Floats:
+    """A field's values between its cells, linearly.
+
+    Args:
+        field: ``(rows, columns, C)``, whose cells are 0, 1, 2...
+        rows: places along the field's first side, rising, not beyond its ends.
+        columns: along its second.
+
+    Returns:
+        ``(len(rows), len(columns), C)``.
+    """
+    field = field[int(rows[0]) : int(rows[-1]) + 2]
+    strip = _between(np.ascontiguousarray(field.swapaxes(0, 1)), columns).swapaxes(0, 1)
+    return _between(np.ascontiguousarray(strip), rows - int(rows[0]))
+
+
+def _between(field: Floats, places: NDArray[np.float64]) -> Floats:
+    """Along the first side alone, cell by cell, so that what is multiplied lies in one piece."""
+    below = np.minimum(places.astype(np.intp), max(len(field) - 2, 0))
+    share = (places - below).astype(np.float32).reshape(-1, *(1,) * (field.ndim - 1))
+    values = np.empty((len(places), *field.shape[1:]), np.float32)
+    steps = np.diff(field, axis=0, append=field[-1:])
+    starts = np.flatnonzero(np.diff(below, prepend=-1)).tolist()
+    for start, stop in itertools.pairwise((*starts, len(places))):
+        part = values[start:stop]
+        np.multiply(share[start:stop], steps[below[start]], out=part)
+        part += field[below[start]]
+    return values
 
 
 def blur_matrix(cells: int, sigma: float) -> Floats:
     """``(cells, cells)`` weights of a Gaussian window over a side, cut off and made up for at the borders."""
     at = np.arange(cells)
     weights = np.exp(-0.5 * ((at[:, None] - at) / sigma) ** 2)
+    weights[weights < UNFELT] = 0
     return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
 
 
 def separable(down: Floats, field: Floats, across: Floats) -> Floats:
-    """``down @ field @ across`` for each channel of ``(h, w, C)``."""
-    height, width, channels = field.shape
-    narrowed = (down @ field.reshape(height, width * channels)).reshape(-1, width, channels)
-    return np.ascontiguousarray(np.moveaxis(np.moveaxis(narrowed, 2, 0) @ across, 0, 2))
+    """``down @ field @ across`` for each channel of ``(h, w, C)``.
+
+    Not by numpy's BLAS: its sums depend on how many threads it has, so that two processes would not make the same
+    picture of one, and pictures that are restored side by side would wait for each other at every product.
+    """
+    narrowed = _weighted(down, field).swapaxes(0, 1)
+    return np.ascontiguousarray(_weighted(across.T, np.ascontiguousarray(narrowed)).swapaxes(0, 1))
+
+
+def _weighted(weights: Floats, field: Floats) -> Floats:
+    """Weighted sums along the first side. Weights are zero but for a band, and only that is read."""
+    flat = field.reshape(len(field), -1)
+    sums = np.zeros((len(weights), flat.shape[1]), np.float32)
+    for row, total in zip(weights, sums, strict=True):
+        taken = np.flatnonzero(row)
+        if taken.size:
+            part = slice(taken[0], taken[-1] + 1)
+            np.einsum("p,pk->k", row[part], flat[part], out=total)
+    return sums.reshape(len(weights), *field.shape[1:])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from lightwell.restoring.grids import Floats, cell_shares, separable
+from lightwell.restoring.grids import UNFELT, Floats, between, cell_shares, separable
 
 __all__ = ["agree"]
 
@@ -30,26 +31,24 @@ def agree(piece: Floats, guide: Floats, corner: tuple[int, int], size: tuple[int
         size: the picture's height and width.
     """
     (top, left), (height, width) = corner, size
-    cells_down, down, blur_down, up_down = _guide_maps(height, len(guide), top, top + piece.shape[0])
-    cells_across, across, blur_across, up_across = _guide_maps(width, guide.shape[1], left, left + piece.shape[1])
+    cells_down, down, blur_down, rows = _guide_maps(height, len(guide), top, top + piece.shape[0])
+    cells_across, across, blur_across, columns = _guide_maps(width, guide.shape[1], left, left + piece.shape[1])
     wanted = guide[cells_down, cells_across]
     seen = separable(down, piece, across.T)
 
-    def blur(field: Floats) -> Floats:
-        return separable(blur_down, field, blur_across.T)
+    def blur(*fields: Floats) -> list[Floats]:
+        return np.split(separable(blur_down, np.concatenate(fields, 2), blur_across.T), len(fields), 2)
 
-    seen_mean, wanted_mean = blur(seen), blur(wanted)
-    covariance = blur(seen * wanted) - seen_mean * wanted_mean
-    variance = blur(seen * seen) - seen_mean * seen_mean
+    seen_mean, wanted_mean, product, square = blur(seen, wanted, seen * wanted, seen * seen)
+    covariance, variance = product - seen_mean * wanted_mean, square - seen_mean * seen_mean
     gain = np.clip((wanted_mean + _BLACK) / np.maximum(seen_mean + _BLACK, _BLACK), *_SLOPES)
     slope = np.clip((covariance + _CONTRAST * gain) / (np.maximum(variance, 0) + _CONTRAST), *_SLOPES)
-    offset = wanted_mean - slope * seen_mean
-    slope, offset = blur(slope), blur(offset)
-    return piece * separable(up_down, slope, up_across.T) + separable(up_down, offset, up_across.T)
+    slope, offset = blur(slope, wanted_mean - slope * seen_mean)
+    return piece * between(slope, rows, columns) + between(offset, rows, columns)
 
 
-def _guide_maps(length: int, cells: int, start: int, stop: int) -> tuple[slice, Floats, Floats, Floats]:
-    """Along one side, for a tile's pixels: the guide's cells it touches, and matrices that reduce, blur, enlarge."""
+def _guide_maps(length: int, cells: int, start: int, stop: int) -> tuple[slice, Floats, Floats, NDArray[np.float64]]:
+    """Along one side, for a tile: the guide's cells it touches, matrices that reduce and blur, its pixels' places."""
     shares, first, last = cell_shares(length, cells, start, stop)
     reduce = shares / np.maximum(shares.sum(axis=1, keepdims=True), np.float32(1e-12))
     at = np.arange(first, last)
@@ -58,6 +57,6 @@ def _guide_maps(length: int, cells: int, start: int, stop: int) -> tuple[slice, 
     whole = (at * length >= start * cells) & ((at + 1) * length <= stop * cells)
     blur = np.exp(-0.5 * ((at[:, None] - at) / reach) ** 2) * np.where(whole, 1, 1e-6)
     blur /= blur.sum(axis=1, keepdims=True)
-    place = np.clip((np.arange(start, stop) + 0.5) * cells / length - 0.5, first, last - 1)
-    enlarge = np.maximum(0, 1 - np.abs(place[:, None] - at))  # linear between the cells' middles
-    return slice(first, last), reduce, blur.astype(np.float32), enlarge.astype(np.float32)
+    blur[blur < UNFELT] = 0
+    places = np.clip((np.arange(start, stop) + 0.5) * cells / length - 0.5, first, last - 1) - first
+    return slice(first, last), reduce, blur.astype(np.float32), places

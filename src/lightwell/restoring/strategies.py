@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from lightwell.restoring.controls import Controls, mix_light
-from lightwell.restoring.grids import Box, Floats, Load, blur_matrix, cell_shares, enlarge, reduce_area, separable
+from lightwell.restoring.grids import Box, Floats, Load, blur_matrix, enlarge, reduce_area, separable
 from lightwell.restoring.guided import agree
 from lightwell.restoring.lighting import light_up
 from lightwell.restoring.tiles import Piecewise, fits_whole
@@ -186,12 +186,7 @@ _REACH = 2.0
 def _smooth_part(change: Floats) -> Floats:
     """What of a change varies slowly, ``(h, w, C)``."""
     height, width = change.shape[:2]
-    small = separable(_blurred_cells(height), change, _blurred_cells(width).T)
+    rows, columns = (max(1, round(side / _CELL)) for side in (height, width))
+    cells = reduce_area(lambda down, across: change[down, across], (height, width), (rows, columns))
+    small = separable(blur_matrix(rows, _REACH), cells, blur_matrix(columns, _REACH).T)
     return enlarge(small, Box(0, height, 0, width), (height, width))
-
-
-def _blurred_cells(length: int) -> Floats:
-    """``(cells, length)``: the mean of each cell along a side, under the window over cells."""
-    cells = max(1, round(length / _CELL))
-    shares, _, _ = cell_shares(length, cells, 0, length)
-    return blur_matrix(cells, _REACH) @ shares * np.float32(cells / length)
