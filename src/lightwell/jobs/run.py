@@ -51,15 +51,21 @@ def run(jobs: Iterable[Job], work: Work, workers: int = 1) -> Generator[Event, N
         work: does one job.
         workers: threads, each with one job at a time.
     """
-    events: queue.Queue[Event | BaseException | None] = queue.Queue(_AHEAD)
+    # Ctrl-C in the midst of a queue.Queue, which is written in Python, can leave its lock taken or be lost in an error
+    # of its own. Simple queues have no such midst, and no bound: that is what the places are for.
+    events: queue.SimpleQueue[Event | BaseException | None] = queue.SimpleQueue()
+    places: queue.SimpleQueue[None] = queue.SimpleQueue()
+    for _ in range(_AHEAD):
+        places.put(None)
     stop, turn, waiting = threading.Event(), threading.Lock(), iter(jobs)
 
     def put(event: Event | BaseException | None) -> None:
         while not stop.is_set():
             try:
-                return events.put(event, timeout=0.1)
-            except queue.Full:
+                places.get(timeout=0.1)
+            except queue.Empty:
                 continue
+            return events.put(event)
         raise _Stopped
 
     def loop() -> None:
@@ -86,6 +92,7 @@ def run(jobs: Iterable[Job], work: Work, workers: int = 1) -> Generator[Event, N
                 event = events.get(timeout=0.5)  # a wait without end cannot be interrupted everywhere
             except queue.Empty:
                 continue
+            places.put(None)
             if isinstance(event, BaseException):
                 raise event
             if event is None:
