@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -33,6 +34,7 @@ def shots(n: int = 1, **given: object) -> Shots:
         quality=torch.zeros(n, dtype=torch.int32),
         seed=torch.arange(n),
         hard=torch.zeros(n),
+        grain=torch.zeros(n),
     )
     return replace(still, **given)  # type: ignore[arg-type]
 
@@ -72,6 +74,30 @@ def test_noise_has_the_variance_of_its_formula() -> None:
     expected = (1e-3 * light + 5e-3**2) ** 0.5
     assert to_linear(low).std().item() == pytest.approx(expected, rel=0.03)
     assert to_linear(low).mean().item() == pytest.approx(light, rel=0.01)
+
+
+@pytest.mark.parametrize("grain", [0.7, 1.2])
+def test_coarse_noise_has_the_same_variance_and_neighbours_that_share_it(grain: float) -> None:
+    """Neighbours of noise under a Gaussian window correlate by exp(-1 / (4 sigma ** 2)), those k away by its k * k."""
+    gray = torch.full((1, 3, 300, 400), 0.5)
+    read = torch.full((1,), 0.01)
+    fine, coarse = (
+        to_linear(degrade(gray, shots(read=read, grain=torch.full((1,), g)))) - to_linear(gray) for g in (0.0, grain)
+    )
+    assert float(coarse.var()) == pytest.approx(float(fine.var()), rel=0.05)
+    for step in (1, 2):
+        for pair in ((coarse[..., step:], coarse[..., :-step]), (coarse[..., step:, :], coarse[..., :-step, :])):
+            expected = math.exp(-step * step / (4 * grain**2))
+            assert float((pair[0] * pair[1]).mean() / coarse.var()) == pytest.approx(expected, abs=0.03)
+    assert abs(float((fine[..., 1:] * fine[..., :-1]).mean() / fine.var())) < 0.02
+
+
+def test_grain_is_drawn_as_often_as_asked_and_moves_no_other_draw() -> None:
+    plain, drawn = (Degradation(grain_chance=chance).sample(4000, generator()) for chance in (0.0, 0.25))
+    assert not plain.grain.any()
+    assert float((drawn.grain > 0).float().mean()) == pytest.approx(0.25, abs=0.03)
+    assert torch.equal(plain.hard, drawn.hard)
+    assert torch.equal(plain.seed, drawn.seed)
 
 
 def test_a_white_balance_error_trades_red_for_blue() -> None:

@@ -55,6 +55,7 @@ class Shots:
         quality: ``(N,)`` JPEG quality, 0 for none.
         seed: ``(N,)`` seed of the noise.
         hard: ``(N,)`` hardness of the light: what lies in shadow is darkened by this power of its smoothed luminance.
+        grain: ``(N,)`` standard deviation in pixels of the window over the noise, 0 for noise that no pixel shares.
     """
 
     ev: Tensor
@@ -69,6 +70,7 @@ class Shots:
     quality: Tensor
     seed: Tensor
     hard: Tensor
+    grain: Tensor
 
     def take(self, index: Tensor) -> Shots:
         """Some of the shots."""
@@ -98,6 +100,9 @@ class Degradation:
         jpeg_chance: share of pictures that went through JPEG.
         hard: hardness of the light, uniform, as against the light or beside a window: shadows deepen, lights stay.
         hard_chance: share of pictures in hard light.
+        grain: standard deviation in pixels of the window over the noise, uniform: developing a picture and changing its
+            size leave noise that neighbours share.
+        grain_chance: share of pictures whose noise is coarse.
     """
 
     ev: tuple[float, float] = (-6.0, 0.0)
@@ -117,6 +122,8 @@ class Degradation:
     jpeg_chance: float = 0.3
     hard: tuple[float, float] = (0.0, 1.3)
     hard_chance: float = 0.0
+    grain: tuple[float, float] = (0.3, 1.5)
+    grain_chance: float = 0.0
 
     def sample(self, n: int, generator: torch.Generator) -> Shots:
         """The circumstances of ``n`` shots, from a CPU generator."""
@@ -148,6 +155,8 @@ class Degradation:
             quality=uniform(self.quality[0], self.quality[1] + 1).int() * happens(self.jpeg_chance),
             seed=torch.randint(2**62, (n,), generator=generator),
             hard=uniform(*self.hard) * happens(self.hard_chance),
+            # Drawn only where it is asked for, so that older seeds give the pictures that they gave.
+            grain=uniform(*self.grain) * happens(self.grain_chance) if self.grain_chance else torch.zeros(n),
         )
 
 
@@ -202,7 +211,7 @@ def degrade(target: Tensor, shots: Shots) -> Tensor:
     shade = F.interpolate(shots.shade[:, None].to(target), target.shape[-2:], mode="bicubic").clamp_max(0)
     linear = linear * torch.exp2(shade) * _per_picture(torch.exp2(shots.ev[:, None] + shots.cast), target)
     sigma = (_per_picture(shots.shot, target) * linear + _per_picture(shots.read.square(), target)).sqrt()
-    sensor = (linear + sigma * _noise(target, shots.seed)).clamp(0, 1)
+    sensor = (linear + sigma * _noise(target, shots)).clamp(0, 1)
     balance = shots.warmth[:, None] * torch.tensor([0.5, 0.0, -0.5])
     return _jpeg(_to_8_bits(sensor * _per_picture(torch.exp2(balance), target)), shots.quality)
 
@@ -216,10 +225,20 @@ def _to_8_bits(linear: Tensor) -> Tensor:
     return (to_srgb(linear.clamp(0, 1)) * 255).round() / 255
 
 
-def _noise(like: Tensor, seeds: Tensor) -> Tensor:
+def _noise(like: Tensor, shots: Shots) -> Tensor:
+    """Of variance 1 whatever its grain."""
     noise = torch.empty_like(like)
-    for picture, seed in zip(noise, seeds.tolist(), strict=True):
+    for picture, seed, grain in zip(noise, shots.seed.tolist(), shots.grain.tolist(), strict=True):
         picture.normal_(generator=torch.Generator(like.device).manual_seed(seed))
+        if grain:
+            steps = torch.arange(-math.ceil(4 * grain), math.ceil(4 * grain) + 1)
+            window = torch.exp(-0.5 * (steps / grain) ** 2)
+            # Over opposite borders, where there is always room for the window.
+            for dim in (1, 2):
+                fine = picture.clone()
+                picture.zero_()
+                for step, share in zip(steps.tolist(), (window / window.norm()).tolist(), strict=True):
+                    picture.add_(fine.roll(step, dim), alpha=share)
     return noise
 
 

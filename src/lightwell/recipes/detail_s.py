@@ -1,13 +1,14 @@
 r"""detail-s, the detail of ``lightwell-s``: noise and shake taken out of lit pictures.
 
-    lightwell degrade ~/sets/photographs -o ~/sets/shaken --pairs --copies 6 --seed 11 \
-        --shaken 0.5 --leave-held-out
+    lightwell degrade ~/sets/photographs -o ~/sets/shaken --pairs --copies 6 --seed 12 \
+        --shaken 0.5 --grain 0.5 --leave-held-out
     mkdir ~/sets/smooth && python tools/smooth_pictures.py ~/sets/smooth 80
-    lightwell degrade ~/sets/smooth -o ~/sets/smooth_night --pairs --copies 2 --seed 41 \
-        --shaken 0 --ev -6 -1
+    lightwell degrade ~/sets/smooth -o ~/sets/smooth_night --pairs --copies 2 --seed 42 \
+        --shaken 0 --ev -6 -1 --grain 0.5
     lightwell train detail-s --set data=~/sets
 
-On smooth pictures, skies and walls, it learns to draw no grid and no steps of 8 bits that a large gain lays bare.
+On smooth pictures, skies and walls, it learns to draw no grid and no steps of 8 bits that a large gain lays bare. Half
+of the pictures have coarse noise, which neighbours share: cameras leave such, and fine noise alone teaches nothing of it.
 
 Pictures are lit by their targets' own thumbnails, so small crops at full size are enough and no step is spent on light.
 """
