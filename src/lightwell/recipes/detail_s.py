@@ -8,7 +8,7 @@ r"""detail-s, the detail of ``lightwell-s``: noise and shake taken out of lit pi
     lightwell train detail-s --set data=~/sets
 
 On smooth pictures, skies and walls, it learns to draw no grid and no steps of 8 bits that a large gain lays bare. Half
-of the pictures have coarse noise, which neighbours share: cameras leave such, and fine noise alone teaches nothing of it.
+of the pictures have coarse noise, which neighbours share: cameras leave such, and fine noise teaches nothing of it.
 
 Pictures are lit by their targets' own thumbnails, so small crops at full size are enough and no step is spent on light.
 """
