@@ -631,8 +631,8 @@ def test_help_starts_with_an_example() -> None:
 def test_version() -> None:
     version = f"lightwell {lightwell.__version__}"
     assert run("--version").stdout.strip() == version
-    module = subprocess.run([sys.executable, "-m", "lightwell", "--version"], capture_output=True, text=True, check=True)
-    assert module.stdout.strip() == version
+    words = [sys.executable, "-m", "lightwell", "--version"]
+    assert subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip() == version
 
 
 def test_an_error_outside_a_command_is_one_line() -> None:
