@@ -76,7 +76,7 @@ def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
 
 
 def on_page_content(content: str, page: Page, **_: object) -> str:
-    """Names with hyphens, such as options, stay in one piece where a line breaks; lists of choices need not."""
+    """Lines break well: names with hyphens stay in one piece, lists of choices need not, code keeps its indentation."""
     for role in sorted(set(re.findall(r":(?:attr|class|func|meth|mod):", content))):
         log.warning("%s shows %s as it is: docstrings of public names take backticks alone", page.file.src_uri, role)
     name = re.compile(r"[\w.-]*-[\w.-]{1,20}")
@@ -86,7 +86,10 @@ def on_page_content(content: str, page: Page, **_: object) -> str:
 
     content = re.sub(r"(?<=<code>)[^<\n]+(?=</code>)", lambda text: whole(text).replace("|", "|<wbr>"), content)
     shell = r'(?<=<div class="language-sh highlight">).*?(?=</div>)'
-    return re.sub(shell, lambda block: re.sub(r"(?<=>)[^<]+", whole, block[0]), content, flags=re.DOTALL)
+    content = re.sub(shell, lambda block: re.sub(r"(?<=>)[^<]+", whole, block[0]), content, flags=re.DOTALL)
+    # Where a line of code breaks, the style sheet sets the rest in further than the line itself.
+    line = r'<span id="__span[^>]*(?=>(?:<[^>]*>)*( +))'
+    return re.sub(line, lambda begun: f'{begun[0]} style="--in: {len(begun[1])}ch"', content)
 
 
 def undocumented() -> Iterator[str]:
