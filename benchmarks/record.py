@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import sys
-from importlib.metadata import version
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,13 @@ def record(name: str, figures: Any, *, packages: tuple[str, ...] = ()) -> None:
     Args:
         name: of the file.
         figures: what JSON can hold; floats are kept to six digits.
-        packages: as an index of packages names them.
+        packages: as they are imported.
     """
     words = [word for word in sys.argv[1:] if word != "--record"]
     content = {
         "command": " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *words]),
         "machine": f"{_processor()}, {platform.system()}, Python {platform.python_version()}",
-        "versions": {package: version(package) for package in packages},
+        "versions": {package: str(import_module(package).__version__) for package in packages},
         "figures": _rounded(figures),
     }
     MEASURED.mkdir(exist_ok=True)
