@@ -1,13 +1,16 @@
 """What a job on a cluster costs beside the restoring itself.
 
-``python benchmarks/cluster.py [--rows 10000 100000 1000000]`` simulates jobs of so many pictures: real batches,
-journals, rows and resuming, with a store in memory in place of the network and workers that restore nothing. CPU time
-for each row and the peak memory of one process that plays all parts; a million rows take less than 10 minutes and 1 GB.
+``python benchmarks/cluster.py [--rows 10000 100000 1000000] [--record]`` simulates jobs of so many pictures: real
+batches, journals, rows and resuming, with a store in memory in place of the network and workers that restore nothing.
+CPU time for each row and the peak memory of one process that plays all parts; a million rows take less than 10 minutes
+and 1 GB.
 
 ``python benchmarks/cluster.py --ray 2000 [--model M]`` restores so many small pictures here: in a plain loop, by one
 worker and by two. On two cores that nothing else uses two workers are to be at least 1.7 times as fast as one, and one
 is to take at most 1.1 of the loop's time, from when all workers have done their first batch: Ray's start is told apart.
 The driver's memory is to stay what it was then.
+
+With --record docs/measured/cluster.json, or cluster-ray.json of --ray, holds what was measured.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from memory import peak
+from record import record
 
 _FOLDER = 1000  # names in each folder of the simulated source
 _PAGE = 1000  # names that a store lists at a time
@@ -175,7 +179,8 @@ def alone(*words: object) -> dict[str, Any]:
     return dict(json.loads(printed))
 
 
-def with_ray(count: int, model: list[str]) -> None:
+def with_ray(count: int, model: list[str]) -> dict[str, Any]:
+    """Restores so many pictures in three ways, says how quickly, and gives what each told."""
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "in")
         pictures_of(source, count)
@@ -191,6 +196,7 @@ def with_ray(count: int, model: list[str]) -> None:
             f"with {words}: the driver held {before:.0f} MB at first, {after:.0f} MB after {told['batches']} batches;"
         )
         print(f"  start, first batches and end took {told['rest']:.1f} s")
+    return {"pictures": count, "loop": plain, "one worker": one, "two workers": two}
 
 
 def main() -> None:
@@ -198,6 +204,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--ray", type=int, metavar="PICTURES", help="40 or more")
     parser.add_argument("--model")
+    parser.add_argument("--record", action="store_true")
     parser.add_argument("--alone", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     match options.alone:
@@ -210,13 +217,22 @@ def main() -> None:
     if options.ray:
         if options.ray < 40:
             parser.error("--ray takes 40 pictures or more")
-        return with_ray(options.ray, [options.model] if options.model else [])
+        found = with_ray(options.ray, [options.model] if options.model else [])
+        if options.record:
+            record("cluster-ray", found, packages=("ray", "pyarrow"))
+        return None
+    jobs = []
     for count in options.rows:
         told = alone("simulate", count)
         parts = ", ".join(f"{part} {seconds / count * 1e6:.1f}" for part, seconds in told["parts"].items())
         total = sum(told["parts"].values())
         print(f"{count} rows: {total:.1f} s of CPU, peak {told['peak'] / 2**20:.0f} MB; microseconds a row: {parts}")
         print(f"  {told['files']} files of {told['bytes'] / count:.0f} bytes a row; {-(-count // _PAGE)} pages listed")
+        each = {part: seconds / count * 1e6 for part, seconds in told["parts"].items()}
+        size = told["bytes"] / count
+        jobs.append({"rows": count, "us a row": each, "s": total, "MB": told["peak"] / 2**20, "bytes a row": size})
+    if options.record:
+        record("cluster", jobs, packages=("fsspec", "pyarrow"))
     return None
 
 

@@ -1,4 +1,4 @@
-"""Films made from photographs, restored: ``python benchmarks/video.py --model NAME [--photographs DIR]``.
+"""Films made from photographs, restored: ``python benchmarks/video.py --model NAME [--photographs DIR] [--record]``.
 
 Four films of two seconds, 24 frames a second, four stops dark, each frame with noise of its own (shot and read noise in
 linear light, 8 bits, H.264 without loss): a static scene, a slow pan, a cut, and a lamp that is switched on after a
@@ -12,7 +12,8 @@ second. For each, restored as a film and frame by frame:
 - of the cut, one frame after it: how far the mean level is from that of the second scene restored alone;
 - of the lamp, half a second after it: how far the mean level is from what it comes to.
 
-Then frames a second, and how many times as long as decoding and encoding alone.
+Then frames a second, and how many times as long as decoding and encoding alone. With --record docs/measured/video.json
+holds the rows, without the times.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from record import record
 
 from lightwell import Restorer
 from lightwell.pictures.space import linear_to_srgb, srgb_to_linear
@@ -37,6 +39,7 @@ from lightwell.video import restore_video
 Array = NDArray[np.floating]
 
 RATE = 24
+AFTER = "after the change"
 DARK = 2.0**-4
 # Electrons a full sample holds, and of read noise: a phone's at night.
 FULL, READ = 4000.0, 3.0
@@ -136,28 +139,27 @@ def flicker(restored: Array, parts: tuple[range, ...]) -> float:
     return float(np.mean([np.sqrt(np.mean(np.diff(restored[part], 2) ** 2)) for part in parts]))
 
 
-def measure(case: Case, model: Restorer, frames: int, folder: Path) -> list[str]:
-    """A row of the table."""
+def measure(case: Case, model: Restorer, frames: int, folder: Path) -> dict[str, object]:
+    """A row of the table; what has no value there is left out."""
     targets = [255 * linear_to_srgb(case.light(k)) for k in range(frames)]
     write(folder / "dark.mp4", [darkened(case.light(k), k) for k in range(frames)])
     restore_video(folder / "dark.mp4", folder / "new.mp4", model=model, quality=100, overwrite=True)
     film = read(folder / "new.mp4")
     singly = [model(frame) for frame in read(folder / "dark.mp4")]
     truth = np.array([target.mean() for target in targets])
-    row = [case.name]
-    for every in (film, singly):
-        row.append(f"{np.mean([psnr(*pair) for pair in zip(every, targets, strict=True)]):.2f}")
-        row.append(f"{drift(levels(every), truth, case.parts):.2f}")
-        row.append(f"{flicker(levels(every), case.parts):.2f}")
-    after = ""
+    row: dict[str, object] = {"model": model.model, "film": case.name}
+    for how, every in (("", film), (" frame by frame", singly)):
+        row[f"dB{how}"] = float(np.mean([psnr(*pair) for pair in zip(every, targets, strict=True)]))
+        row[f"drift{how}"] = drift(levels(every), truth, case.parts)
+        row[f"flicker{how}"] = flicker(levels(every), case.parts)
     if case.name == "cut" and case.change is not None:
         part = range(case.change, frames)
         write(folder / "dark.mp4", [darkened(case.light(k), k) for k in part])
         restore_video(folder / "dark.mp4", folder / "new.mp4", model=model, quality=100, overwrite=True)
-        after = f"{abs(levels(film)[case.change + 1] - levels(read(folder / 'new.mp4'))[1]):.2f}"
+        row[AFTER] = abs(float(levels(film)[case.change + 1] - levels(read(folder / "new.mp4"))[1]))
     elif case.change is not None:
-        after = f"{abs(levels(film)[case.change + RATE // 2] - levels(film)[-RATE // 4 :].mean()):.2f}"
-    return [*row, after]
+        row[AFTER] = abs(float(levels(film)[case.change + RATE // 2] - levels(film)[-RATE // 4 :].mean()))
+    return row
 
 
 def seconds(model: Restorer, path: Path, strength: float) -> float:
@@ -172,24 +174,27 @@ def main() -> None:
     parser.add_argument("--photographs", type=Path, help="a folder, of which the first two are taken")
     parser.add_argument("--frames", type=int, default=2 * RATE)
     parser.add_argument("--size", type=int, nargs=2, default=(320, 480), metavar=("HEIGHT", "WIDTH"))
+    parser.add_argument("--record", action="store_true")
     options = parser.parse_args()
 
     first, second = photographs(options.photographs)
-    print("| model | film | dB | drift | flicker | frame by frame: dB | drift | flicker | after the change |")
-    print("|---|---|---|---|---|---|---|---|---|")
-    speeds = []
+    rows, speeds = [], []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
         for name in options.model or [None]:
             model = Restorer(name)
             for case in cases(first, second, options.frames, *options.size):
-                print(f"| {model.model} | " + " | ".join(measure(case, model, options.frames, path)) + " |", flush=True)
+                rows.append(measure(case, model, options.frames, path))
+                shown = (f"{key} {value:.2f}" if isinstance(value, float) else value for key, value in rows[-1].items())
+                print(", ".join(map(str, shown)), flush=True)
             whole, alone = (seconds(model, path / "dark.mp4", strength) for strength in (1.0, 0.0))
             count = len(read(path / "dark.mp4"))
             speeds.append(
                 f"{model.model}: {count / whole:.2f} frames/s, {whole / alone:.1f} times decoding and encoding"
             )
     print("\n".join(["", *speeds]))
+    if options.record:
+        record("video", rows, packages=("av", "numpy", "onnxruntime"))
 
 
 if __name__ == "__main__":

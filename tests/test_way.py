@@ -11,7 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from lightwell.cli.app import app
-from lightwell.errors import TrainingError
+from lightwell.errors import PlanError
 
 SMALL = ("--set", "stages.views.size=(16, 24)", "--set", "stages.views.batch=2", "--set", "stages.steps=1")
 
@@ -42,7 +42,7 @@ def test_from_two_folders_to_a_model(folders: Path) -> None:
     said = run(*words, "--minutes", "0")
     assert "lightwell export runs/darkir-s" in said
     other = CliRunner().invoke(app, ["train", "runs/darkir-s", "--resume", "--set", "seed=99"])
-    assert isinstance(other.exception, TrainingError)
+    assert isinstance(other.exception, PlanError)
     assert "seed: 8 then, 99 now" in str(other.exception)
     run("train", "runs/darkir-s", "--resume")
     assert "3 of 3" in run("runs")

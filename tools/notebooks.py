@@ -25,7 +25,8 @@ def run(path: Path) -> NotebookNode:
     """
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     content = nbformat.read(path, as_version=4)
-    NotebookClient(content, timeout=PATIENCE, resources={"metadata": {"path": str(path.parent)}}).execute()
+    resources = {"metadata": {"path": str(path.parent)}}
+    NotebookClient(content, timeout=PATIENCE, coalesce_streams=True, resources=resources).execute()
     return content
 
 

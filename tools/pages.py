@@ -50,7 +50,8 @@ PUBLISHED = (
 
 INTRODUCTION = """# Benchmarks
 
-Written by `tools/pages.py` from the cards of the shipped models; every number of ours comes from
+How the shipped models do on LOL v1, beside the untouched input, one fixed curve and what others report. Written by
+`tools/pages.py` from the cards of the shipped models; every number of ours comes from
 
 <!-- not run: needs LOL v1 -->
 ```sh
@@ -79,9 +80,9 @@ FRONTS = """## Behind fronts
 
 The same network with something before it that its paper does not have (`lightwell train NAME --set front=...`):
 `normalised` shows it every picture at an exposure of its own, `lit` as the light of lightwell-s-lol lights it. These
-runs went on from `drgn-lw` for some hundred steps of small crops (docs/training-log.md); `drgn-lw-lit` ships.
-PSNR in dB, `strict`, means with 95 % bootstrap intervals; differences are to the first row, picture by picture, with
-Holm's corrected p of Wilcoxon's signed-rank test (`python benchmarks/fronts.py`).
+runs went on from `drgn-lw` for some hundred steps of small crops ([training log](training-log.md)); `drgn-lw-lit`
+ships. PSNR in dB, `strict`, means with 95 % bootstrap intervals; differences are to the first row, picture by picture,
+with Holm's corrected p of Wilcoxon's signed-rank test (`python benchmarks/fronts.py`).
 
 """
 
@@ -232,8 +233,8 @@ def benchmarks(cards: list[zoo.Card], measured: dict[str, Any]) -> str:
     quoted = "".join(f"| {' | '.join(row)} |\n" for row in PUBLISHED)
     tables = "\n".join(table(data, rows) for data in reversed(SETS))
     beside = comparison(cards, measured["time"])
-    beside += "\n![The example photographs](comparison.jpg)\n\n*From left to right: as taken"
-    beside += "".join(f", {card.name}" for card in cards) + ".*\n"
+    beside += "\n[![The example photographs](comparison.jpg)](comparison.jpg)\n\n*From left to right: as taken"
+    beside += "".join(f", {card.name}" for card in cards) + ". The picture leads to its full size.*\n"
     fronts = FRONTS + "\n".join(measured["fronts"].values())
     experiments = EXPERIMENTS + "\n".join(measured["experiments"].values())
     parts = (INTRODUCTION, tables, COMPARED + beside, fronts, experiments, QUOTED + quoted + NOT_COMPARED)

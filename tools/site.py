@@ -12,6 +12,7 @@ import html
 import inspect
 import json
 import logging
+import math
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -76,7 +77,7 @@ def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
 
 
 def on_page_content(content: str, page: Page, **_: object) -> str:
-    """Names with hyphens, such as options, stay in one piece where a line breaks; lists of choices need not."""
+    """Lines break well: names with hyphens stay in one piece, lists of choices need not, code keeps its indentation."""
     for role in sorted(set(re.findall(r":(?:attr|class|func|meth|mod):", content))):
         log.warning("%s shows %s as it is: docstrings of public names take backticks alone", page.file.src_uri, role)
     name = re.compile(r"[\w.-]*-[\w.-]{1,20}")
@@ -86,7 +87,10 @@ def on_page_content(content: str, page: Page, **_: object) -> str:
 
     content = re.sub(r"(?<=<code>)[^<\n]+(?=</code>)", lambda text: whole(text).replace("|", "|<wbr>"), content)
     shell = r'(?<=<div class="language-sh highlight">).*?(?=</div>)'
-    return re.sub(shell, lambda block: re.sub(r"(?<=>)[^<]+", whole, block[0]), content, flags=re.DOTALL)
+    content = re.sub(shell, lambda block: re.sub(r"(?<=>)[^<]+", whole, block[0]), content, flags=re.DOTALL)
+    # Where a line of code breaks, the style sheet sets the rest in further than the line itself.
+    line = r'<span id="__span[^>]*(?=>(?:<[^>]*>)*( +))'
+    return re.sub(line, lambda begun: f'{begun[0]} style="--in: {len(begun[1])}ch"', content)
 
 
 def undocumented() -> Iterator[str]:
@@ -125,6 +129,7 @@ def commands() -> str:
         types = get_type_hints(function, vars(inspect.getmodule(function)), include_extras=True)
         rows = [_row(name, types[name], parameter.default) for name, parameter in signature.parameters.items()]
         text = re.sub(r"\[bold\](.*?)\[/bold\]", r"`\1`", command.help or "")
+        text = re.sub("` +`", "`\n\n`", text)  # two examples in a line of the help
         table = "\n".join(rows)
         parts.append(f"## lightwell {command.name}\n\n{text}\n\n| | |\n|---|---|\n{table}\n")
     return "\n".join(parts)
@@ -141,8 +146,9 @@ def _row(name: str, annotated: Any, default: object) -> str:
         long = given or [f"--{name.replace('_', '-')}"]
         words = ", ".join(long)
         words += f" {metavar or _kind(kind)}" if metavar != "" else ""
-    plain = default in (inspect.Parameter.empty, None, False, (), []) or kind is bool
-    shown = " ".join(map(str, default)) if isinstance(default, tuple | list) else getattr(default, "value", default)
+    plain = default in (inspect.Parameter.empty, None, False, (), [], math.inf) or kind is bool
+    values = default if isinstance(default, tuple | list) else [getattr(default, "value", default)]
+    shown = " ".join(f"{each:g}" if isinstance(each, float) else str(each) for each in values)
     limits = [f"{each:g}" for each in (info.min, info.max) if each is not None]
     notes = [" to ".join(limits) if len(limits) == 2 else f"at least {limits[0]}"] if limits else []
     notes += [] if plain else [f"default `{shown}`"]
@@ -170,17 +176,22 @@ def models() -> str:
             f"| {data}, {count} pictures |" + "".join(f" {cells.get((data, each), '')} |" for each in protocols) + "\n"
             for data, count in {each.data: each.pictures for each in card.numbers}.items()
         )
-        failures = "".join(f"- {line}\n" for line in content["known_failures"])
+        failures = "".join(f"- {_coded(line)}\n" for line in content["known_failures"])
         training = content["training"]
         data = training["data"] if isinstance(training["data"], list) else [training["data"]]
         parts.append(
-            f"## {card.name}\n\n{card.summary}\n\nGood at: {card.good_at}. "
+            f"## {card.name}\n\n{card.summary}\n\nGood at: {_coded(card.good_at)}. "
             f"{card.parameters / 1e6:.2f} M parameters.\n\n"
             f"**Where it fails**\n\n{failures}\n"
             f"**Measured**, PSNR in dB / SSIM by [protocol](protocols.md)\n\n{head}\n{rows}"
             f"\n**Trained on** {'; '.join(data)}. Chosen by: {training['chosen_by']}.\n"
         )
     return "\n".join(parts).replace("(docs/training-log.md)", "([training log](training-log.md))")
+
+
+def _coded(text: str) -> str:
+    """A line of a card with its options as code."""
+    return re.sub(r"(?:lightwell \w+ )?--\w+ [\w.-]+\b", r"`\g<0>`", text)
 
 
 def baselines(data: str = "LOL v1 eval15") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import socket
@@ -9,7 +10,12 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
+from PIL import Image
+
+from graphs import save
 
 Make = Callable[[Path, list[str]], Path]
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -42,7 +48,9 @@ def test_wrong_calls(tmp_path: Path, model: str, make: Make, cluster: Command) -
         ):
             extra = () if "--status" in words else ("-m", model)
             assert told in refusal(cluster(*words, *extra)), words
-    assert "holds weights: lightwell export makes the ONNX file" in refusal(cluster(source, dest, "-m", source))
+    far = (source, dest, "-m", source, "--address", "auto")
+    assert "holds weights: lightwell export makes the ONNX file" in refusal(cluster(*far))
+    assert "no run's folder" in refusal(cluster(source, dest, "-m", source))
     assert "no model 'none' ships" in refusal(cluster(source, dest, "-m", "none"))
     assert not dest.exists()
     (dest / ".lightwell").mkdir(parents=True)
@@ -62,6 +70,21 @@ def test_a_cluster_takes_what_shards_did_for_done(
     assert done.returncode == 0, done.stderr
     assert "3 restored, 0 failed of 3, by gamma" in done.stdout
     assert {path: path.stat().st_ino for path in dest.rglob("*.png")} == made
+
+
+def test_a_run_is_a_model_on_one_machine(tmp_path: Path, make: Make, cluster: Command) -> None:
+    source, dest, run = make(tmp_path / "in", ["a.png"]), tmp_path / "out", tmp_path / "run"
+    run.mkdir()
+    (run / "best.safetensors").write_bytes(b"weights")
+    # With the graph that `lightwell restore -m run` left beside them: this environment has no torch to make it.
+    graph = onnx.load(save(run / "best.onnx", "gamma"))
+    onnx.helper.set_model_props(graph, {"lightwell_made_from_sha256": hashlib.sha256(b"weights").hexdigest()})
+    onnx.save(graph, run / "best.onnx")
+    done = cluster(source, dest, "-m", run)
+    assert done.returncode == 0, done.stderr
+    assert "1 restored, 0 failed of 1" in done.stdout
+    dark, light = (np.asarray(Image.open(place / "a.png"), np.float64) / 255 for place in (source, dest))
+    assert np.abs(light - np.sqrt(dark)).max() < 2 / 255
 
 
 def test_a_name_that_is_not_utf8_is_told_before_any_work(

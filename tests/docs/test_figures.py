@@ -21,6 +21,9 @@ SCRIPT = re.compile(r"(?:benchmarks|tools|examples)/\w+\.py")
 GIVES = re.compile(SCRIPT.pattern + "|`lightwell [a-z]|card|not kept|[Qq]uoted")
 ANOTHERS = {"tools/export_onnx.py"}  # YOLOX's own
 COUNTED = {"two": 2, "four": 4, "five": 5}
+MEASURED = sorted((ROOT / "docs/measured").glob("*.json"))
+QUOTES = re.compile(r"^<!-- measured: (\S+) -->\n\n?((?:.+\n)+)", re.MULTILINE)
+NUMBER = re.compile(r"(?<![\w.,])\d[\d,]*(?:\.\d+)?(?!\w)")
 
 
 def test_benchmarks_and_the_table_of_the_readme_are_what_the_cards_say() -> None:
@@ -40,7 +43,8 @@ def test_the_sizes_are_of_the_models_that_ship() -> None:
 
 def test_the_oldest_dependencies_that_were_tried_are_those_that_are_allowed() -> None:
     tried = json.loads((ROOT / "docs/installs.json").read_text(encoding="utf-8"))
-    allowed = dict(re.findall(r'"([\w-]+)>=([\d.]+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8")))
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    allowed = dict(re.findall(r'"([\w-]+)(?:\[\w+\])?>=([\d.]+)"', project))
     oldest = [each for each in tried if each["dependencies"] == "oldest" and each["python"].startswith("3.11.")]
     assert {each["file"] for each in oldest} == {"wheel", "source"}
     for name, version in (item for each in oldest for item in each["versions"].items()):
@@ -89,6 +93,31 @@ def test_a_table_of_figures_says_what_gives_them(page: Path) -> None:
         rows = "\n".join(re.sub("`[^`]*`", "", line) for line in section.splitlines() if line.startswith("|"))
         if len(re.findall(r"(?<![\w.])\d+\.\d+(?![\w.])", rows)) >= 2:
             assert GIVES.search(section), section.splitlines()[0]
+
+
+def numbers(figures: object) -> list[float]:
+    """All numbers in what JSON holds."""
+    if isinstance(figures, dict | list):
+        return [n for each in (figures.values() if isinstance(figures, dict) else figures) for n in numbers(each)]
+    return [figures] if isinstance(figures, int | float) else []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_quoted_figures_are_those_that_a_benchmark_recorded(page: Path) -> None:
+    for name, block in QUOTES.findall(page.read_text(encoding="utf-8")):
+        figures = numbers(json.loads((ROOT / f"docs/measured/{name}.json").read_text(encoding="utf-8"))["figures"])
+        said = [number.replace(",", "") for number in NUMBER.findall(re.sub("`[^`]*`", "", block))]
+        assert said, block
+        for number in said:
+            digits = len(number.partition(".")[2])
+            assert number in [f"{each:.{digits}f}" for each in figures], f"{number} is not in docs/measured/{name}.json"
+
+
+@pytest.mark.parametrize("path", MEASURED, ids=lambda path: path.stem)
+def test_what_a_benchmark_recorded_is_quoted_beside_its_command(path: Path) -> None:
+    command = json.loads(path.read_text(encoding="utf-8"))["command"]
+    texts = [page.read_text(encoding="utf-8") for page in PAGES]
+    assert any(f"<!-- measured: {path.stem} -->" in text and command in text.replace("\n", " ") for text in texts)
 
 
 def test_the_gallery_says_how_dark_its_pictures_are() -> None:

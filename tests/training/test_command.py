@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lightwell.cli.app import app
-from lightwell.errors import RecipeError, TrainingError
+from lightwell.errors import PlanError, RecipeError
 
 RECIPE = """
 from pathlib import Path
@@ -66,7 +66,7 @@ def test_train_runs_a_recipe_file(data: Path, tmp_path: Path, monkeypatch: pytes
     assert "step 1 of 3: only loss" in said  # no bar where there is no terminal, but lines
     # The settings are those that the run began with; others are refused.
     result = CliRunner().invoke(app, ["train", "mine.py", "--resume", "--set", "stages.lr=1e-3", "--minutes", "0"])
-    assert isinstance(result.exception, TrainingError)
+    assert isinstance(result.exception, PlanError)
     assert "stages.0.lr: 0.01 then, 0.001 now" in str(result.exception)
     forced = ["train", "mine.py", "--resume", "--force", "--set", "stages.lr=1e-3", "--minutes", "0", "-o", "other"]
     shutil.copytree("runs/mine", "other")
@@ -75,7 +75,7 @@ def test_train_runs_a_recipe_file(data: Path, tmp_path: Path, monkeypatch: pytes
     assert "other goes on as another experiment than it began as: stages.0.lr: 0.01 then, 0.001 now" in result.stderr
     # A run's record does not say which Python file is to be run.
     result = CliRunner().invoke(app, ["train", "runs/mine", "--resume"])
-    assert isinstance(result.exception, TrainingError)
+    assert isinstance(result.exception, PlanError)
     assert "name its file yourself" in str(result.exception)
     result = CliRunner().invoke(app, ["train", "mine.py", "--resume"])
     assert result.exit_code == 0, result.output

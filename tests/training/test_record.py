@@ -11,7 +11,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from lightwell.errors import DataError, TrainingError, WeightsError
+from lightwell.errors import DataError, PlanError, TrainingError, WeightsError
 from lightwell.models import load_weights
 from lightwell.recipes import load_recipe
 from lightwell.training.loop import Run, pinned_weights, train
@@ -44,7 +44,7 @@ def test_another_experiment_is_refused_with_what_differs(recipe: Recipe, tmp_pat
     train(recipe, tmp_path, minutes=0)
     kept = (tmp_path / "state.pt").read_bytes()
     other = override(recipe, ["seed=9", "stages.0.lr=1e-2", "save_every=7"])
-    with pytest.raises(TrainingError) as caught:
+    with pytest.raises(PlanError) as caught:
         train(other, tmp_path, minutes=0, resume=True)
     assert "stages.0.lr: 0.003 then, 0.01 now; seed: 3 then, 9 now." in str(caught.value)
     assert "save_every" not in str(caught.value)
@@ -61,7 +61,7 @@ def test_other_pictures_are_refused(recipe: Recipe, tmp_path: Path) -> None:
     picture = recipe.data / "pairs/low/3.png"
     status = picture.stat()
     os.utime(picture, ns=(status.st_atime_ns, status.st_mtime_ns + 1_000_000_000))
-    with pytest.raises(TrainingError, match="data pairs: names, sizes or times differ"):
+    with pytest.raises(PlanError, match="data pairs: names, sizes or times differ"):
         train(recipe, tmp_path, minutes=0, resume=True)
 
 

@@ -14,6 +14,7 @@ from lightwell.cli.options import (
     DeviceName,
     FormatName,
     MaxPixels,
+    Model,
     Preview,
     Quality,
     Quiet,
@@ -41,9 +42,7 @@ def cluster(
         ),
     ],
     dest: Annotated[str | None, typer.Argument(metavar="DEST", help="Where the results go.")] = None,
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", metavar="NAME|FILE", help="See lightwell models; or an ONNX file.")
-    ] = None,
+    model: Model = None,
     address: Annotated[
         str | None,
         typer.Option(metavar="auto|HOST:PORT", help="A Ray cluster to join. Default: one is started here."),
@@ -82,7 +81,7 @@ def cluster(
     wrong, 130 stopped by Ctrl-C.
     """
     from lightwell.errors import DeviceError, PlanError, WeightsError
-    from lightwell.export import is_weights
+    from lightwell.export import cached_graph, is_weights
     from lightwell.jobs.restoring import Settings
     from lightwell.pictures import MAX_PIXELS
     from lightwell.restoring.controls import Controls
@@ -99,11 +98,13 @@ def cluster(
         return
     if dest is None:
         raise typer.BadParameter("name a source and a destination")
-    if model and is_weights(model):
+    if address and model and is_weights(model):  # a graph is made beside them, where other machines may not look
         raise typer.BadParameter(printable(f"{model} holds weights: lightwell export makes the ONNX file of them"))
     try:
         from lightwell.cluster import restore_dataset
 
+        if model and is_weights(model):
+            model = str(cached_graph(model, tell=lambda line: typer.echo(line, err=True)))
         settings = Settings(
             Controls(strength, brightness, warmth, denoise, preview),
             format_named(format),

@@ -152,17 +152,17 @@ def train(
 
 def _begun(recipe: str, output: Path | None, resume: bool) -> tuple[list[str], str, Path]:
     """The settings that a run to resume began with, what its recipe comes from, and its folder."""
-    from lightwell.errors import TrainingError
+    from lightwell.errors import PlanError
     from lightwell.recipes import list_recipes, load_recipe
     from lightwell.training.record import read_record
 
     if Path(recipe).is_dir():
         record = read_record(Path(recipe)) or {}
         if not record.get("source"):
-            raise TrainingError(f"{recipe}: does not say which recipe it began with: name the recipe, and -o {recipe}")
+            raise PlanError(f"{recipe}: does not say which recipe it began with: name the recipe, and -o {recipe}")
         source = str(record["source"])
         if source not in list_recipes():  # a file that another file names is not run
-            raise TrainingError(
+            raise PlanError(
                 f"{recipe} began with the recipe {source}, which is no shipped one: name its file yourself, as in "
                 f"lightwell train {source} --resume -o {recipe}"
             )

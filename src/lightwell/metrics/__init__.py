@@ -6,19 +6,17 @@ constant picture scores and how small a picture may be. A score that does not ex
 
 How far they agree with the scores of the authors' programs (five pictures of TID2013, in tests/metrics):
 
-=========== ================================================================================================
-PSNR, SSIM  all digits of the table, 2 and 4
-FSIMc       all 4 digits
-NIQE        9 digits where no surface is flat, else within 0.6 % (there the authors' program fits its own rounding)
-BRISQUE     features only, against a plain program: the authors' model may not be shipped
-SSEQ        features only, against a plain program: the authors' model may not be shipped
-LPIPS       against torch's own layers with random weights: the published weights were not at hand
-CIEDE2000   all 4 digits of the published test pairs
-=========== ================================================================================================
+- PSNR, SSIM: all digits of the table, 2 and 4.
+- FSIMc: all 4 digits.
+- NIQE: 9 digits where no surface is flat, else within 0.6 % (there the authors' program fits its own rounding).
+- BRISQUE, SSEQ: features only, against a plain program: the authors' models may not be shipped.
+- LPIPS: against torch's own layers with random weights: the published weights were not at hand.
+- CIEDE2000: all 4 digits of the published test pairs.
 
->>> from lightwell.metrics import score
->>> score(restored, target, "strict")
-Scores(psnr=22.87, ssim=0.844)
+Examples:
+    >>> from lightwell.metrics import score
+    >>> score(restored, target, "strict")
+    Scores(psnr=22.87, ssim=0.844)
 """
 
 from __future__ import annotations

@@ -14,16 +14,17 @@ __all__ = ["Running"]
 class Running:
     """The mean of a metric over all pictures it was shown.
 
-    >>> mean = Running(psnr)
-    >>> for low, target in loader:
-    ...     mean.update(net(low).clamp(0, 1), target)
-    >>> mean.compute()
-    tensor(22.4129, dtype=torch.float64)
-
-    Values are kept without gradients on the CPU, one for each picture, so that :attr:`values` can be tested in pairs.
+    Values are kept without gradients on the CPU, one for each picture, so that ``values`` can be tested in pairs.
 
     Args:
         metric: takes a batch of pictures and their targets and gives a value for each picture, ``(N,)``.
+
+    Examples:
+        >>> mean = Running(psnr)
+        >>> for low, target in loader:
+        ...     mean.update(net(low).clamp(0, 1), target)
+        >>> mean.compute()
+        tensor(22.4129, dtype=torch.float64)
     """
 
     def __init__(self, metric: Callable[[Tensor, Tensor], Tensor]) -> None:

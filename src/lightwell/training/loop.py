@@ -35,7 +35,7 @@ from lightwell.data.folders import Pair, find_pictures
 from lightwell.data.paired import load_pair
 from lightwell.data.public import find_set
 from lightwell.data.splits import refuse_overlap
-from lightwell.errors import FileError, RecipeError, TrainingError, WeightsError
+from lightwell.errors import FileError, PlanError, RecipeError, TrainingError, WeightsError
 from lightwell.metrics.protocols import PROTOCOLS
 from lightwell.metrics.psnr import psnr
 from lightwell.models import bare, create_model, find_weights, load_weights, save_weights, with_front
@@ -334,9 +334,9 @@ def train(
     Raises:
         DataError: when data is missing, broken or overlaps.
         RecipeError: when the recipe is wrong; lists everything that is.
+        PlanError: when the run would go on as another experiment.
         WeightsError: when the weights to start from are missing or other ones.
-        TrainingError: when the run cannot go on, or would do so as another experiment; the last checkpoint is left
-            whole.
+        TrainingError: when the run cannot go on; the last checkpoint is left whole.
         KeyboardInterrupt: on Ctrl-C or a request to terminate, after the step at hand and a checkpoint.
     """
     end = time.monotonic() + minutes * 60
@@ -473,7 +473,7 @@ def _differing(folder: Path, before: dict[str, Any] | None, record: dict[str, An
     """In what a resumed run would not be the experiment that it began as; without force that stops it."""
     found = [] if before is None else differences(before, record)
     if found and not force:
-        raise TrainingError(
+        raise PlanError(
             f"{folder} began as another experiment: {'; '.join(found)}. Leave the settings out to go on as it began, "
             "choose another folder, or --force to go on all the same"
         )
