@@ -92,7 +92,7 @@ def test_each_shape_that_is_compiled_is_compared(folder: Path) -> None:
         pytest.skip("this CPU does not compute in bfloat16")
     assert not engine({"low": np.zeros((1, 3, 16, 16), np.float32)})["restored"].any()
     for _ in range(2):
-        with pytest.raises(DeviceError, match="differs from onnxruntime by .* choose the precision float32"):
+        with pytest.raises(DeviceError, match=r"differs from onnxruntime by .* choose the precision float32"):
             engine({"low": np.full((1, 3, 16, 24), 0.75, np.float32)})
 
 
