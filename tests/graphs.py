@@ -8,11 +8,13 @@ from typing import Literal
 import onnx
 from onnx import TensorProto, helper
 
-Kind = Literal["identity", "gamma", "exposure", "nan", "two-inputs", "smaller"]
+Kind = Literal["identity", "gamma", "exposure", "nan", "two-inputs", "smaller", "steps"]
 
 
 def save(path: Path, kind: Kind) -> Path:
-    """Write a model: ``identity``; ``gamma`` takes the square root; ``exposure`` brings the mean to one half."""
+    """Write a model: ``identity``; ``gamma`` takes the square root; ``exposure`` brings the mean to one half; ``steps``
+    does nothing, by numbers around 256, which bfloat16 holds to 2.
+    """
     shape = ["batch", 3, "height", "width"]
     low = helper.make_tensor_value_info("low", TensorProto.FLOAT, shape)
     restored = helper.make_tensor_value_info("restored", TensorProto.FLOAT, [None] * 4)
@@ -35,6 +37,16 @@ def save(path: Path, kind: Kind) -> Path:
         nodes = [
             helper.make_node("Sub", ["low", "low"], ["zero"]),
             helper.make_node("Div", ["zero", "zero"], ["restored"]),
+        ]
+    elif kind == "steps":
+        constants = [
+            helper.make_tensor("far", TensorProto.FLOAT, [], [256.0]),
+            helper.make_tensor("same", TensorProto.FLOAT, [3, 3, 1, 1], [1.0, 0, 0, 0, 1, 0, 0, 0, 1]),
+        ]
+        nodes = [
+            helper.make_node("Add", ["low", "far"], ["raised"]),
+            helper.make_node("Conv", ["raised", "same"], ["kept"]),
+            helper.make_node("Sub", ["kept", "far"], ["restored"]),
         ]
     elif kind == "two-inputs":
         inputs = [low, helper.make_tensor_value_info("more", TensorProto.FLOAT, shape)]

@@ -14,9 +14,9 @@ def start(graph: Path, device: Device = "auto", threads: int | None = None, prec
     """An engine that runs a graph.
 
     ``auto`` is onnxruntime, with CUDA where it was built for it and computes there what the CPU computes. On a CPU no
-    other engine in float32 is quicker by what it takes to compile (docs/speed.md has the ratios), so that nothing is
-    compiled, compared or measured for a picture before it is restored. In bfloat16 OpenVINO takes about three quarters
-    of the time.
+    other engine in float32 wins back what it takes to compile within a picture of two megapixels, so that nothing is
+    compiled, compared or measured before one is restored. For many pictures of one size ``openvino`` takes three
+    quarters of the time, in bfloat16 little more than half (docs/speed.md).
 
     Args:
         graph: an ONNX file.

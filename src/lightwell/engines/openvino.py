@@ -18,6 +18,7 @@ __all__ = ["OpenVino", "installed"]
 
 # Compiling takes seconds and memory: further shapes go through a graph whose sides are left open, a fifth slower.
 _MOST_SHAPES = 4
+_Shapes = tuple[tuple[int, ...], ...]
 
 
 def installed() -> bool:
@@ -28,8 +29,8 @@ def installed() -> bool:
 class OpenVino(Compared):
     """An :class:`~lightwell.engines.base.Engine` on the CPU.
 
-    A graph's first call in a process is also made in onnxruntime, in float32, and the two must agree to 45 dB and
-    4 levels of 255.
+    The first call with each shape that it compiles for is also made in onnxruntime, in float32, once in a process, and
+    the two must agree to 45 dB and 4 levels of 255.
 
     Args:
         graph: an ONNX file, its parameters in it or in files beside it.
@@ -62,7 +63,7 @@ class OpenVino(Compared):
             "NUM_STREAMS": streams,
             "ENABLE_CPU_PINNING": False,
         }
-        self._compiled: dict[tuple[tuple[int, ...], ...] | None, Any] = {}
+        self._compiled: dict[_Shapes | None, Any] = {}
         self._compiling = threading.Lock()
 
     @property
@@ -72,17 +73,19 @@ class OpenVino(Compared):
     def __call__(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         arrays = {name: np.ascontiguousarray(feeds[name], np.float32) for name in self.inputs}
         try:
-            request = self._for_shapes(arrays).create_infer_request()
+            shapes, compiled = self._for_shapes(arrays)
+            request = compiled.create_infer_request()
             request.infer(arrays, share_inputs=True)
         except Exception as error:  # OpenVINO raises RuntimeError and others of its own
             reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
             raise WeightsError(f"{self.graph} does not run on OpenVINO: {reason}; try the device cpu") from error
         found = {name: np.array(request.get_tensor(name).data, np.float32) for name in self.outputs}
         refuse_no_numbers(self.graph, self.device, found)
-        self._trusted.compare(self.device, arrays, found, self._way_out)
+        self._trusted.compare(self.device, arrays, found, self._way_out, shapes)
         return found
 
-    def _for_shapes(self, arrays: Mapping[str, Array]) -> Any:
+    def _for_shapes(self, arrays: Mapping[str, Array]) -> tuple[_Shapes | None, Any]:
+        """The graph for these arrays, and the shapes that it is for, None for any."""
         key = tuple(array.shape for array in arrays.values())
         with self._compiling:
             fixed = key in self._compiled or len(self._compiled) < _MOST_SHAPES
@@ -92,4 +95,4 @@ class OpenVino(Compared):
                 if fixed:
                     model.reshape({name: list(array.shape) for name, array in arrays.items()})
                 self._compiled[place] = self._core.compile_model(model, "CPU", self._settings)
-            return self._compiled[place]
+            return place, self._compiled[place]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +20,8 @@ _MOST_LEVELS = 4.0
 # On the CPU a large picture whole would take longer than all that follows.
 _PART = 128
 
-# What was found once holds for the process: by the graph's file as it was, and by the engine.
-_FOUND: dict[tuple[str, int, int, str], tuple[float, float]] = {}
+# What was found once holds for the process: by the graph's file as it was, the engine, and what it compiled.
+_FOUND: dict[tuple[Hashable, ...], tuple[float, float]] = {}
 _FINDING = threading.Lock()
 
 
@@ -38,7 +38,7 @@ def agreement(expected: Mapping[str, Array], found: Mapping[str, Array]) -> tupl
 
 
 class Reference(OnnxRuntime):
-    """The graph that an engine is compared with, once in a process.
+    """The graph that an engine is compared with, once in a process for each program that it makes of the graph.
 
     It also says what is wrong with a file, and keeps it from reading outside its folder.
 
@@ -75,11 +75,18 @@ class Reference(OnnxRuntime):
             DeviceError: when they differ.
             WeightsError: as for a call.
         """
-        if (*self._file, device) not in _FOUND:
+        if (*self._file, device, None) not in _FOUND:
             part = {name: array[..., :_PART, :_PART] if array.ndim == 4 else array for name, array in feeds.items()}
             self.compare(device, part, run(part), way_out)
 
-    def compare(self, device: str, feeds: Mapping[str, Array], found: Mapping[str, Array], way_out: str) -> None:
+    def compare(
+        self,
+        device: str,
+        feeds: Mapping[str, Array],
+        found: Mapping[str, Array],
+        way_out: str,
+        compiled: Hashable = None,
+    ) -> None:
         """Says so where an engine's pictures differ by more than 4 levels of 255, or agree to less than 45 dB.
 
         Args:
@@ -87,12 +94,13 @@ class Reference(OnnxRuntime):
             feeds: what it was given; not looked at when the engine is known.
             found: what it gave.
             way_out: what to choose instead.
+            compiled: which of the programs that the engine made of the graph gave it.
 
         Raises:
             DeviceError: when they differ.
             WeightsError: as for a call.
         """
-        key = (*self._file, device)
+        key = (*self._file, device, compiled)
         with _FINDING:
             if key not in _FOUND:
                 _FOUND[key] = agreement(self(feeds), found)

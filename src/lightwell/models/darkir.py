@@ -35,7 +35,7 @@ from lightwell.models.layers import (
     scaled_conv,
 )
 from lightwell.models.registry import register_model, register_network
-from lightwell.models.spectrum import Transform
+from lightwell.models.spectrum import Transform, mean_bin
 
 __all__ = ["DarkIR", "DarkIRConfig", "DarkIRTrunk", "DecoderBlock", "EncoderBlock", "FreMLP"]
 
@@ -94,16 +94,23 @@ class FreMLP(nn.Module):
 
     Runs in float32 whatever the surrounding precision: the un-normalised spectrum overflows float16.
 
+    The mean's phase is its sign. Where a channel's mean is next to nothing, the sign is chance, and yet it says which
+    way the MLP's result goes, to which all channels contribute: the least rounding turns it round, and the picture
+    changes by several levels. ``least_mean`` lets the result go through zero there instead.
+
     Args:
         channels: channels of the input.
         expand: the MLP's hidden channels per channel.
+        least_mean: a mean between this and its negative gives as much less of the MLP's result as it is closer to zero;
+            0 as in the paper.
 
     Shape:
         ``(N, C, H, W)`` to the same.
     """
 
-    def __init__(self, channels: int, expand: int = 2) -> None:
+    def __init__(self, channels: int, expand: int = 2, least_mean: float = 0.0) -> None:
         super().__init__()
+        self.least_mean = least_mean
         self.process1 = nn.Sequential(
             nn.Conv2d(channels, expand * channels, 1),
             nn.LeakyReLU(0.1),
@@ -117,6 +124,9 @@ class FreMLP(nn.Module):
             real, imag = spectrum.real, spectrum.imag
             magnitude, null = safe_magnitude(real, imag)
             mapped = self.process1(magnitude.masked_fill(null, 0.0))
+            if self.least_mean:
+                least = self.least_mean * mean_bin(x.shape[-2], x.shape[-1], magnitude)
+                magnitude, null = torch.maximum(magnitude, least), null & (least == 0)
             gain = mapped / magnitude
             # A bin that is exactly zero has phase 0, so its new magnitude is its new real part.
             new = torch.complex(torch.where(null, mapped, real * gain), imag * gain)
@@ -128,7 +138,10 @@ class FreMLP(nn.Module):
         first, bend, last = self.process1
         spectrum = transform.forward(x) + torch.tensor([[_NULL_BIN], [0.0]], dtype=x.dtype)
         magnitude = spectrum.square().sum(3).sqrt()
-        gain = scaled_conv(last, bend(first(magnitude)), scale) / magnitude  # type: ignore[arg-type]
+        mapped = scaled_conv(last, bend(first(magnitude)), scale)  # type: ignore[arg-type]
+        if self.least_mean:
+            magnitude = torch.maximum(magnitude, self.least_mean * transform.mean_bin)
+        gain = mapped / magnitude
         return transform.inverse(spectrum * gain.unsqueeze(3))
 
 
@@ -189,12 +202,16 @@ class EncoderBlock(_SpatialAttention):
         ``(N, C, H, W)`` to the same.
     """
 
-    def __init__(self, channels: int, dilations: Sequence[int] = (1,), extra_depth_wise: bool = False) -> None:
+    def __init__(
+        self,
+        channels: int,
+        dilations: Sequence[int] = (1,),
+        extra_depth_wise: bool = False,
+        least_mean: float = 0.0,
+    ) -> None:
         extra = DepthwiseConv2d(channels) if extra_depth_wise else None
         super().__init__(channels, dilations, extra)
-        # Taken by trial in bfloat16 with other weights; with those that ship it wins nothing (docs/speed.md).
-        self.norm1.by_sum = True
-        self.freq = FreMLP(channels)
+        self.freq = FreMLP(channels, least_mean=least_mean)
 
     def expand(self, x: Tensor) -> Tensor:
         expanded: Tensor = self.conv1(self.extra_conv(x))
@@ -257,9 +274,16 @@ class DarkIRTrunk(nn.Module):
         config: the structure.
         in_planes: channels that go in; by default those of the picture.
         out_planes: channels that come out; by default those of the picture.
+        least_mean: of every :class:`FreMLP`.
     """
 
-    def __init__(self, config: DarkIRConfig, in_planes: int | None = None, out_planes: int | None = None) -> None:
+    def __init__(
+        self,
+        config: DarkIRConfig,
+        in_planes: int | None = None,
+        out_planes: int | None = None,
+        least_mean: float = 0.0,
+    ) -> None:
         super().__init__()
         self.config = config
         levels = len(config.enc_blk_nums)
@@ -267,7 +291,8 @@ class DarkIRTrunk(nn.Module):
 
         def encoder(count: int, level: int) -> nn.Module:
             return _blocks(
-                EncoderBlock(widths[level], config.encoder_dilations, config.extra_depth_wise) for _ in range(count)
+                EncoderBlock(widths[level], config.encoder_dilations, config.extra_depth_wise, least_mean)
+                for _ in range(count)
             )
 
         def decoder(count: int, level: int) -> nn.Module:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -51,8 +49,7 @@ class LayerNorm2d(nn.Module):
     """Layer normalisation over the channels of every pixel.
 
     In a graph it is spelt out: the operator wants the channels last, and turning features there and back takes longer
-    than what it does. Where ``by_sum`` is set, the spread is a sum over the channels rather than a convolution, which
-    takes a little longer and rounds differently in bfloat16.
+    than what it does.
 
     Args:
         channels: channels of the input.
@@ -66,7 +63,7 @@ class LayerNorm2d(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
-        self.eps, self.by_sum = eps, False
+        self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
         if exporting():
@@ -81,10 +78,7 @@ class LayerNorm2d(nn.Module):
         mean = torch.full((1, channels, 1, 1), 1 / channels, dtype=x.dtype, device=x.device)
         own = torch.eye(channels, dtype=x.dtype, device=x.device)[:, :, None, None]
         centred = F.conv2d(x, own - mean)
-        if self.by_sum:
-            spread = (centred.square().sum(1, keepdim=True) + channels * self.eps).sqrt() / math.sqrt(channels)
-        else:
-            spread = (F.conv2d(centred.square(), mean) + self.eps).sqrt()
+        spread = (F.conv2d(centred.square(), mean) + self.eps).sqrt()
         return centred / spread * self.weight.reshape(-1, 1, 1) + self.bias.reshape(-1, 1, 1)
 
 

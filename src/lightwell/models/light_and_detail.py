@@ -9,6 +9,7 @@ Differences from the paper (DarkIR, ``lightwell.models.darkir``)
 - Two networks instead of one. The first looks at the picture at an exposure of its own (:func:`normalise`), so that the
   same scene looks alike at any exposure, and may keep parts of the picture as they are (the *keep* plane).
 - Sides that are no multiple of 8 are padded by their edge; the paper's network pads with black.
+- The detail network's means may go through zero (``least_mean`` of ``FreMLP``), where the paper's sign of a mean jumps.
 - No side output. The light network's blocks have one branch, undilated.
 - The last convolutions start at zero, and the four phases that an enlargement deals out start equal, so that the fresh
   network is the identity on what it is given and draws no grid.
@@ -30,6 +31,7 @@ _MEAN_LEVEL = 0.42
 _DARKEST = 0.002
 _GAMMA = 2.2
 _KEEP_AT_FIRST = -4.0
+_LEAST_MEAN = 0.01  # of features of unit spread; some three times what weights in bfloat16 do to a mean
 
 
 def mean_level(picture: Tensor) -> Tensor:
@@ -119,7 +121,7 @@ class Detail(DarkIRTrunk):
 
     def __init__(self, config: DarkIRConfig | None = None) -> None:
         config = config or DarkIRConfig(width=16)
-        super().__init__(config, config.img_channels + 1)
+        super().__init__(config, config.img_channels + 1, least_mean=_LEAST_MEAN)
         _start_even(self)
 
     def forward(self, lit: Tensor) -> Tensor:

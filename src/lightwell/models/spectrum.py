@@ -16,7 +16,7 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["Transform"]
+__all__ = ["Transform", "mean_bin"]
 
 _LEAST_FOLD = 4
 
@@ -29,11 +29,15 @@ class Transform:
     Args:
         like: ``(N, C, H, W)``, of the size and the type that is to be transformed.
         fold: a divisor of H by which the columns' transform may be split.
+
+    Attributes:
+        mean_bin: as of the function of that name; the first bin is the first here too.
     """
 
     def __init__(self, like: Tensor, fold: int = 1) -> None:
         self._height, width = like.shape[-2:]
         self._bins, self._fold, self._part = width // 2 + 1, fold, self._height // fold
+        self.mean_bin = mean_bin(self._height, width, like)
         self._rows, self._rows_back = _rows_matrix(width, like), _rows_matrix_back(self._height, width, like)
         if fold < _LEAST_FOLD:
             self._columns, self._columns_back = (_columns_matrix(self._height, like, way) for way in (1, -1))
@@ -69,6 +73,19 @@ class Transform:
             waves = self._twist_back @ spectrum.reshape(-1, channels, part, 2 * fold, bins)
             rows = self._waves_back @ waves.reshape(-1, channels, 2 * part, fold * 2 * bins)
         return rows.reshape(-1, channels, self._height, 2 * bins) @ self._rows_back
+
+
+def mean_bin(height: int, width: int, like: Tensor) -> Tensor:
+    """The spectrum of a picture that is 1 everywhere, ``(H, W // 2 + 1)``: H W at the first bin, 0 elsewhere.
+
+    Args:
+        height: H.
+        width: W.
+        like: a tensor of the type and the device.
+    """
+    row = torch.arange(height, device=like.device)[:, None]
+    number = torch.arange(width // 2 + 1, device=like.device)
+    return (row + number == 0).to(like.dtype) * height * width
 
 
 def _rows_matrix(width: int, like: Tensor) -> Tensor:
