@@ -191,12 +191,14 @@ def with_ray(count: int, model: list[str]) -> dict[str, Any]:
         two = alone("cluster", source, Path(folder, "two"), 2, *model)
     print(f"two workers: {two['speed']:.2f}, {two['speed'] / one['speed']:.2f} times as fast as one")
     for words, told in (("one worker", one), ("two", two)):
-        before, after = (held / 2**20 for held in told["held"])
+        told["held"] = [held / 2**20 for held in told["held"]]
+        before, after = told["held"]
         print(
             f"with {words}: the driver held {before:.0f} MB at first, {after:.0f} MB after {told['batches']} batches;"
         )
         print(f"  start, first batches and end took {told['rest']:.1f} s")
-    return {"pictures": count, "loop": plain, "one worker": one, "two workers": two}
+    ratios = {"of the loop's time": plain["speed"] / one["speed"], "two against one": two["speed"] / one["speed"]}
+    return {"pictures": count, "loop": plain, "one worker": one, "two workers": two, **ratios}
 
 
 def main() -> None:
