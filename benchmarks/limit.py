@@ -2,7 +2,7 @@
 
     python benchmarks/limit.py [--sizes 400x600 1080x1920 4000x6000] [--engines cpu openvino openvino-bfloat16 torch]
     python benchmarks/limit.py --flat            # 1 to 100 megapixels on the CPU; some four minutes on two cores
-    OPENBLAS_NUM_THREADS=1 python benchmarks/limit.py --folder 40    # pictures a second with one job and with two
+    python benchmarks/limit.py --folder 40       # pictures a second with one job and with two
     python benchmarks/limit.py --load            # processor time to load each graph of the model, and for --help
     python benchmarks/limit.py --profile [--side 256] [--nodes 20] [--engines cpu openvino-bfloat16]
 
@@ -12,7 +12,7 @@ in turn, arrays in and out, one round above 8 megapixels; "file to file" also re
 loaded. "alone" is the processor time of a process that loads the model and restores that file, and "peak" its memory;
 both hold what this script itself imports. Where other programs take the core, only "alone", "peak" and --load can be
 trusted. --flat is of arrays alone. --profile prints what each kind of operator takes in onnxruntime or OpenVINO, and
-each of the slowest nodes.
+each of the slowest nodes. All but --profile take --record, which keeps the figures for the page.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,6 +38,7 @@ from memory import peak
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from PIL import Image
+from record import record
 from rich.console import Console
 from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
@@ -123,11 +125,15 @@ def one(name: str, model: str | None, source: Path, threads: int) -> None:
     print(time.process_time(), peak())
 
 
-def times(card: zoo.Card, model: str | None, names: list[str], sizes: list[str], rounds: int, threads: int) -> None:
+def times(
+    card: zoo.Card, model: str | None, names: list[str], sizes: list[str], rounds: int, threads: int
+) -> dict[str, Any]:
+    """Prints and gives what each engine takes for pictures of these sizes."""
     speed, work = rate(threads), work_for_each_pixel(card)
     columns = "size", "engine", "seconds", "of the limit", "MP/s", "file to file", "of the limit", "alone", "peak, MB"
     table = Table(*columns)
     table.title = f"{card.name}, {threads} threads, {speed / 1e9:.0f} GFLOP/s, {work / 1e3:.0f} kFLOP a pixel"
+    figures: dict[str, Any] = {"GFLOP/s": speed / 1e9, "kFLOP a pixel": work / 1e3}
     restorers = {name: restorer_of(name, model, threads) for name in names}
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "dark.jpg"), Path(folder, "restored.jpg")
@@ -149,11 +155,19 @@ def times(card: zoo.Card, model: str | None, names: list[str], sizes: list[str],
                 cold, held = alone(name, model, source, threads)
                 rows = f"{a:.3f}", f"{a / limit:.1f}", f"{height * width / a / 1e6:.2f}", f"{b:.3f}", f"{b / limit:.1f}"
                 table.add_row(size, name, *rows, f"{cold:.1f}", f"{held / 2**20:.0f}")
+                figures[f"{size}, {name}"] = {
+                    "file to file": b,
+                    "of the limit": b / limit,
+                    "arrays": a,
+                    "alone": cold,
+                    "peak, MB": held / 2**20,
+                }
     Console(width=max(100, Console().width)).print(table)
+    return figures
 
 
-def flat(card: zoo.Card, model: str | None, sizes: list[str], threads: int) -> None:
-    """Prints megapixels a second, arrays in and out, of pictures of growing sizes."""
+def flat(card: zoo.Card, model: str | None, sizes: list[str], threads: int) -> dict[str, Any]:
+    """Prints and gives megapixels a second, arrays in and out, of pictures of growing sizes."""
     restorer, speeds = restorer_of("cpu", model, threads), []
     restorer(dark_picture(512, 512))
     for size in sizes:
@@ -161,11 +175,13 @@ def flat(card: zoo.Card, model: str | None, sizes: list[str], threads: int) -> N
         dark = dark_picture(height, width)
         speeds.append(height * width / 1e6 / least(lambda: restorer(dark), 1))  # noqa: B023
         print(f"{card.name}, {threads} threads, {size}: {speeds[-1]:.3f} megapixels a second", flush=True)
-    print(f"they differ by {max(speeds) / min(speeds) - 1:.0%}")
+    apart = max(speeds) / min(speeds) - 1
+    print(f"they differ by {apart:.0%}")
+    return {**dict(zip(sizes, speeds, strict=True)), "apart, %": 100 * apart}
 
 
-def folder_of(card: zoo.Card, model: str | None, count: int, rounds: int) -> None:
-    """Prints pictures per second of a folder, with one job and with two of one thread each."""
+def folder_of(card: zoo.Card, model: str | None, count: int, rounds: int) -> dict[str, Any]:
+    """Prints and gives pictures per second of a folder, with one job and with two of one thread each."""
     restorer = Restorer(model, device="cpu", threads=1)
     work = restoring(restorer, Settings())
     taken = defaultdict(list)
@@ -186,10 +202,11 @@ def folder_of(card: zoo.Card, model: str | None, count: int, rounds: int) -> Non
         f"{card.name}, a folder of {count} pictures of 400x600, {cores()} cores: {one_job:.2f} pictures a second with "
         f"one job of one thread, {two_jobs:.2f} with two, which is {two_jobs / one_job:.2f} times as many"
     )
+    return {"pictures": count, "one job": one_job, "two jobs": two_jobs, "times": two_jobs / one_job}
 
 
-def load(card: zoo.Card, model: str | None, rounds: int) -> None:
-    """Prints the processor time to load graphs, worked over by onnxruntime and not, and the command's for its help."""
+def load(card: zoo.Card, model: str | None, rounds: int) -> dict[str, Any]:
+    """Prints and gives the processor time to load graphs, worked over by onnxruntime and not, and that of --help."""
     ways: dict[str, Callable[[], object]] = {
         f"{role}, {'worked over' if optimised else 'as it is'}": partial(
             OnnxRuntime, graph, "cpu", 1, optimised=optimised
@@ -212,6 +229,7 @@ def load(card: zoo.Card, model: str | None, rounds: int) -> None:
         taken["lightwell --help"].append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     for name, seconds in taken.items():
         print(f"{card.name}: {name}: {min(seconds):.3f} s")
+    return {name: min(seconds) for name, seconds in taken.items()}
 
 
 def profile(card: zoo.Card, name: str, side: int, threads: int, slowest: int) -> None:
@@ -306,6 +324,7 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--side", type=int, default=256)
     parser.add_argument("--nodes", type=int, default=0, help="how many of the slowest to print")
+    parser.add_argument("--record", action="store_true", help="keep the figures in docs/measured")
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
@@ -315,15 +334,20 @@ def main() -> None:
     if options.profile:
         for name in options.engines:
             profile(card, name, options.side, options.threads, options.nodes)
-    elif options.load:
-        load(card, options.model, options.rounds)
+        return
+    if options.load:
+        kept, figures = "limit-load", load(card, options.model, options.rounds)
     elif options.folder:
-        folder_of(card, options.model, options.folder, options.rounds)
+        kept, figures = "limit-folder", folder_of(card, options.model, options.folder, options.rounds)
     elif options.flat:
-        flat(card, options.model, options.sizes or FLAT, options.threads)
+        kept, figures = "limit-flat", flat(card, options.model, options.sizes or FLAT, options.threads)
     else:
         sizes = options.sizes or ["400x600", "1080x1920"]
-        times(card, options.model, options.engines, sizes, options.rounds, options.threads)
+        kept = "limit"
+        figures = times(card, options.model, options.engines, sizes, options.rounds, options.threads)
+    if options.record:
+        used = ("openvino",) if kept == "limit" and any("openvino" in name for name in options.engines) else ()
+        record(kept, figures, packages=("numpy", "onnxruntime", *used))
 
 
 if __name__ == "__main__":
