@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
-    "UNFELT",
     "Box",
     "Floats",
     "Load",
@@ -18,6 +17,7 @@ __all__ = [
     "blur_matrix",
     "cell_shares",
     "enlarge",
+    "places",
     "reduce_area",
     "separable",
 ]
@@ -28,8 +28,8 @@ Load = Callable[[slice, slice], Floats]
 # Parts whose floats stay in a core's own cache, and whose sides make no large matrices.
 _PART_PIXELS = 1 << 16
 _PART_SIDE = 1 << 10
-# What a window's tails are cut off at: less than the rounding of its sum.
-UNFELT = 1e-8
+# Weights below are less than the rounding of their sum.
+_UNFELT = 1e-8
 
 
 class Box(NamedTuple):
@@ -95,14 +95,13 @@ def enlarge(field: Floats, box: Box, size: tuple[int, int]) -> Floats:
     Returns:
         ``(box height, box width, C)``.
     """
-    rows, columns = (
-        np.clip((np.arange(start, stop) + 0.5) * (cells / length) - 0.5, 0, cells - 1)
-        for start, stop, cells, length in (
-            (box.top, box.bottom, len(field), size[0]),
-            (box.left, box.right, field.shape[1], size[1]),
-        )
-    )
-    return between(field, rows, columns)
+    rows = places(size[0], len(field), box.top, box.bottom)
+    return between(field, rows, places(size[1], field.shape[1], box.left, box.right))
+
+
+def places(length: int, cells: int, start: int, stop: int) -> NDArray[np.float64]:
+    """Where the middles of pixels from start to stop lie between those of cells, along a side of ``length`` pixels."""
+    return np.clip((np.arange(start, stop) + 0.5) * (cells / length) - 0.5, 0, cells - 1)
 
 
 def between(field: Floats, rows: NDArray[np.float64], columns: NDArray[np.float64]) -> Floats:
@@ -139,7 +138,6 @@ def blur_matrix(cells: int, sigma: float) -> Floats:
     """``(cells, cells)`` weights of a Gaussian window over a side, cut off and made up for at the borders."""
     at = np.arange(cells)
     weights = np.exp(-0.5 * ((at[:, None] - at) / sigma) ** 2)
-    weights[weights < UNFELT] = 0
     return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
 
 
@@ -154,11 +152,11 @@ def separable(down: Floats, field: Floats, across: Floats) -> Floats:
 
 
 def _weighted(weights: Floats, field: Floats) -> Floats:
-    """Weighted sums along the first side. Weights are zero but for a band, and only that is read."""
+    """Weighted sums along the first side. Weights are next to nothing but for a band, and only that is read."""
     flat = field.reshape(len(field), -1)
     sums = np.zeros((len(weights), flat.shape[1]), np.float32)
     for row, total in zip(weights, sums, strict=True):
-        taken = np.flatnonzero(row)
+        taken = np.flatnonzero(row > _UNFELT)
         if taken.size:
             part = slice(taken[0], taken[-1] + 1)
             np.einsum("p,pk->k", row[part], flat[part], out=total)

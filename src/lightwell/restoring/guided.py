@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lightwell.restoring.grids import UNFELT, Floats, between, cell_shares, separable
+from lightwell.restoring.grids import Floats, between, cell_shares, places, separable
 
 __all__ = ["agree"]
 
@@ -57,6 +57,5 @@ def _guide_maps(length: int, cells: int, start: int, stop: int) -> tuple[slice, 
     whole = (at * length >= start * cells) & ((at + 1) * length <= stop * cells)
     blur = np.exp(-0.5 * ((at[:, None] - at) / reach) ** 2) * np.where(whole, 1, 1e-6)
     blur /= blur.sum(axis=1, keepdims=True)
-    blur[blur < UNFELT] = 0
-    places = np.clip((np.arange(start, stop) + 0.5) * cells / length - 0.5, first, last - 1) - first
-    return slice(first, last), reduce, blur.astype(np.float32), places
+    inside = np.clip(places(length, cells, start, stop), first, last - 1) - first
+    return slice(first, last), reduce, blur.astype(np.float32), inside
