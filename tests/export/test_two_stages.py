@@ -15,7 +15,7 @@ from lightwell.errors import WeightsError
 from lightwell.export.onnx import export_model
 from lightwell.models import save_weights
 from lightwell.models.darkir import DarkIRConfig, DecoderBlock, EncoderBlock
-from lightwell.models.light_and_detail import Detail, Light
+from lightwell.models.light_and_detail import Detail, DetailConfig, Light
 from lightwell.restoring.strategies import LightThenDetail, Network
 from lightwell.zoo import read_card
 
@@ -46,13 +46,13 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, LightThenDetai
     weights, graphs = tmp_path_factory.mktemp("weights"), tmp_path_factory.mktemp("graphs")
     torch.manual_seed(0)
     config = DarkIRConfig(width=4, enc_blk_nums=(1, 1), dec_blk_nums=(1, 1), dilations=(1, 4))
-    nets = {"light": Light(config).eval(), "detail": Detail(config).eval()}
+    nets = {"light": Light(config).eval(), "detail": Detail(DetailConfig(**vars(config), patch=2)).eval()}
     for role, net in nets.items():
         for module in net.modules():
             if isinstance(module, EncoderBlock | DecoderBlock):
                 nn.init.normal_(module.beta, 0, 0.2)
                 nn.init.normal_(module.gamma, 0, 0.2)
-        nn.init.normal_(net.ending.weight, 0, 0.05)
+        nn.init.normal_(net.ending.weight, 0, 0.05 if role == "light" else 0.01)
         save_weights(net, weights / f"pair.{role}.safetensors")
     (weights / "pair.json").write_text(json.dumps(CARD))
     files = export_model(read_card(weights / "pair.json"), graphs)

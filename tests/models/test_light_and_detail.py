@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from lightwell.data.degrade import to_srgb
 from lightwell.models.darkir import DarkIRConfig, DecoderBlock, EncoderBlock
-from lightwell.models.light_and_detail import Detail, Light, normalise
+from lightwell.models.light_and_detail import Detail, DetailConfig, Light, normalise
 
 TINY = DarkIRConfig(width=4, enc_blk_nums=(1, 1, 1), dec_blk_nums=(1, 1, 1), dilations=(1, 4))
+PLAIN = DetailConfig(**vars(TINY))
+PATCHES = DetailConfig(width=4, enc_blk_nums=(1, 1), dec_blk_nums=(1, 1), dilations=(1, 4), patch=2)
 
 
 def randomised(net: nn.Module, seed: int = 0, size: float = 0.2) -> nn.Module:
@@ -69,7 +72,7 @@ def test_what_the_light_keeps_stays_as_it_was() -> None:
     torch.testing.assert_close(net(thumbnail), thumbnail, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize(("net", "planes"), [(Light(TINY), 3), (Detail(TINY), 4)])
+@pytest.mark.parametrize(("net", "planes"), [(Light(TINY), 3), (Detail(PLAIN), 4), (Detail(PATCHES), 4)])
 @pytest.mark.parametrize("size", [(1, 1), (1, 48), (7, 5), (32, 48), (33, 17)])
 def test_any_size_comes_back_and_every_parameter_learns(net: nn.Module, planes: int, size: tuple[int, int]) -> None:
     randomised(net)
@@ -92,8 +95,24 @@ def test_black_and_white_give_numbers(value: float) -> None:
 
 def test_a_fresh_enlargement_draws_no_grid() -> None:
     """The four phases of each enlargement start equal, so an even surface stays even in 2 x 2 cells."""
-    net = Detail(TINY)
+    net = Detail(PATCHES)
     for up in net.ups:
         features = torch.rand(1, up[0].in_channels, 1, 1).expand(1, -1, 4, 4)  # type: ignore[index]
         grown = up(features)
         torch.testing.assert_close(grown, grown[..., :1, :1].expand_as(grown))
+
+
+def test_patches_are_taken_for_pixels() -> None:
+    """On squares of 2x2 pixels the first convolution is one of 3x3 over the picture dealt into its phases."""
+    net = randomised(Detail(PATCHES))
+    lit = torch.rand(1, 4, 12, 20)
+    kernel = net.intro.weight  # type: ignore[union-attr]
+    dealt = kernel.reshape(-1, 4, 3, 2, 3, 2).permute(0, 1, 3, 5, 2, 4).reshape(-1, 16, 3, 3)  # type: ignore[operator]
+    expected = F.conv2d(F.pixel_unshuffle(lit, 2), dealt, net.intro.bias, padding=1)  # type: ignore[union-attr, arg-type]
+    torch.testing.assert_close(net.intro(lit), expected)  # type: ignore[operator]
+    assert net.multiple == 8
+
+
+def test_patches_are_of_one_pixel_at_least() -> None:
+    with pytest.raises(ValueError, match="patch must be positive: 0"):
+        DetailConfig(patch=0)

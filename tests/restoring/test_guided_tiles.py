@@ -105,6 +105,22 @@ def test_no_call_gets_more_than_a_tile(height: int, width: int, tile: int) -> No
     assert max(seen) <= tile * tile
 
 
+@settings(deadline=None, max_examples=60)
+@given(height=st.integers(1, 900), width=st.integers(1, 900), tile=st.integers(48, 256))
+def test_all_tiles_have_one_shape_and_one_phase(height: int, width: int, tile: int) -> None:
+    """A network that works on squares of 2, 4 or 8 pixels draws them at the same places in every tile."""
+    boxes: list[Box] = []
+
+    def watch(piece: np.ndarray, box: Box) -> np.ndarray:
+        boxes.append(box)
+        return piece
+
+    picture = np.zeros((height, width, 1), np.float32)
+    in_tiles(lambda r, c: picture[r, c], lambda *_: None, (height, width), watch, tile=tile, overlap=32)
+    assert {(box.top % 8, box.left % 8) for box in boxes} == {(0, 0)}
+    assert len({(box.bottom - box.top, box.right - box.left) for box in boxes}) == 1
+
+
 def test_no_more_than_one_row_of_tiles_is_asked_for_at_once() -> None:
     """What `load` gives out is bounded whatever the picture's height, so memory does not grow with the picture."""
     asked = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from skimage import data
 from skimage.transform import resize
 
 from lightwell.models.darkir import DarkIRConfig, DecoderBlock, EncoderBlock
-from lightwell.models.light_and_detail import Detail, Light
+from lightwell.models.light_and_detail import Detail, DetailConfig, Light
 from lightwell.pictures.space import srgb_to_linear
 from lightwell.restoring.controls import Controls
 from lightwell.restoring.grids import Box, reduce_area
@@ -103,14 +104,14 @@ def test_the_lit_picture_does_not_depend_on_the_tiles(tile: int | None) -> None:
 def random_networks(seed: int) -> LightThenDetail:
     """Networks of the family with random weights, whose detail does as much as trained ones do."""
     torch.manual_seed(seed)
-    config = DarkIRConfig(width=8, enc_blk_nums=(1, 1, 1), dec_blk_nums=(1, 1, 1))
-    light, detail = Light(config).eval(), Detail(config).eval()
-    for net in (light, detail):
+    shape: dict[str, Any] = {"width": 8, "enc_blk_nums": (1, 1), "dec_blk_nums": (1, 1)}
+    light, detail = Light(DarkIRConfig(**shape)).eval(), Detail(DetailConfig(**shape, patch=2)).eval()
+    for net, size in ((light, 0.015), (detail, 0.007)):
         for module in net.modules():
             if isinstance(module, EncoderBlock | DecoderBlock):
                 torch.nn.init.normal_(module.beta, 0, 0.1)
                 torch.nn.init.normal_(module.gamma, 0, 0.1)
-        torch.nn.init.normal_(net.ending.weight, 0, 0.015)
+        torch.nn.init.normal_(net.ending.weight, 0, size)
 
     def function(net: torch.nn.Module) -> Callable[[Array], Array]:
         def apply(x: Array) -> Array:

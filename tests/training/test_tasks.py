@@ -14,7 +14,7 @@ from lightwell.data.folders import Pair
 from lightwell.data.views import PictureStore, View
 from lightwell.errors import RecipeError
 from lightwell.models.darkir import DarkIRConfig
-from lightwell.models.light_and_detail import Detail, Light
+from lightwell.models.light_and_detail import Detail, DetailConfig, Light
 from lightwell.models.registry import load_weights, register_model
 from lightwell.training.batches import Batches
 from lightwell.training.loop import train
@@ -31,7 +31,7 @@ def tiny_light() -> Light:
 
 @register_model
 def tiny_detail() -> Detail:
-    return Detail(SMALL)
+    return Detail(DetailConfig(**vars(SMALL), patch=2))
 
 
 def of(recipe: Recipe, task: str, **changes: object) -> Recipe:

@@ -136,13 +136,13 @@ class FreMLP(nn.Module):
     def exported(self, x: Tensor, scale: Tensor, transform: Transform) -> Tensor:
         """``scale`` times :meth:`forward`, in operators that every runtime has."""
         first, bend, last = self.process1
-        spectrum = transform.forward(x) + torch.tensor([[_NULL_BIN], [0.0]], dtype=x.dtype)
-        magnitude = spectrum.square().sum(3).sqrt()
-        mapped = scaled_conv(last, bend(first(magnitude)), scale)  # type: ignore[arg-type]
+        spectrum = transform.forward(x) + torch.tensor([[[_NULL_BIN]], [[0.0]]], dtype=x.dtype)
+        magnitude = spectrum.square().sum(2).sqrt()
+        mapped = scaled_conv(last, bend(first(magnitude.permute(0, 3, 1, 2))), scale)  # type: ignore[arg-type]
         if self.least_mean:
-            magnitude = torch.maximum(magnitude, self.least_mean * transform.mean_bin)
-        gain = mapped / magnitude
-        return transform.inverse(spectrum * gain.unsqueeze(3))
+            magnitude = torch.maximum(magnitude, (self.least_mean * transform.mean_bin).unsqueeze(-1))
+        gain = mapped.permute(0, 2, 3, 1) / magnitude
+        return transform.inverse(spectrum * gain.unsqueeze(2))
 
 
 class _SpatialAttention(nn.Module):
@@ -275,6 +275,7 @@ class DarkIRTrunk(nn.Module):
         in_planes: channels that go in; by default those of the picture.
         out_planes: channels that come out; by default those of the picture.
         least_mean: of every :class:`FreMLP`.
+        patch: side of the squares of pixels that the first level takes for one; 1 as in the paper.
     """
 
     def __init__(
@@ -283,9 +284,10 @@ class DarkIRTrunk(nn.Module):
         in_planes: int | None = None,
         out_planes: int | None = None,
         least_mean: float = 0.0,
+        patch: int = 1,
     ) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.patch = config, patch
         levels = len(config.enc_blk_nums)
         widths = [config.width * 2**level for level in range(levels + 1)]
 
@@ -298,8 +300,8 @@ class DarkIRTrunk(nn.Module):
         def decoder(count: int, level: int) -> nn.Module:
             return _blocks(DecoderBlock(widths[level], config.dilations, config.extra_depth_wise) for _ in range(count))
 
-        self.intro = nn.Conv2d(in_planes or config.img_channels, config.width, 3, padding=1)
-        self.ending = nn.Conv2d(config.width, out_planes or config.img_channels, 3, padding=1)
+        self.intro = nn.Conv2d(in_planes or config.img_channels, config.width, 3 * patch, stride=patch, padding=patch)
+        self.ending = nn.Conv2d(config.width, (out_planes or config.img_channels) * patch**2, 3, padding=1)
         self.encoders = nn.ModuleList(encoder(count, level) for level, count in enumerate(config.enc_blk_nums))
         self.downs = nn.ModuleList(nn.Conv2d(c, 2 * c, 2, stride=2) for c in widths[:-1])
         self.middle_blks_enc = encoder(config.middle_blk_num_enc, levels)
@@ -319,7 +321,7 @@ class DarkIRTrunk(nn.Module):
     @property
     def multiple(self) -> int:
         """Heights and widths are padded to a multiple of this."""
-        return self.config.multiple
+        return self.config.multiple * self.patch
 
     def prepare_training(self) -> None:
         """Opens the gates a little: at zero, as a fresh network has them, nothing inside a block learns at first."""
@@ -332,10 +334,10 @@ class DarkIRTrunk(nn.Module):
         """What the last convolution gives, and the features at the bottom.
 
         Args:
-            x: ``(N, in_planes, H, W)``, H and W multiples of ``config.multiple``.
+            x: ``(N, in_planes, H, W)``, H and W multiples of :attr:`multiple`.
 
         Returns:
-            ``(N, out_planes, H, W)`` and ``(N, width * multiple, H / multiple, W / multiple)``.
+            ``(N, out_planes, H, W)`` and ``(N, width * config.multiple, H / multiple, W / multiple)``.
         """
         features = self.intro(x)
         skips = []
@@ -347,7 +349,8 @@ class DarkIRTrunk(nn.Module):
         features = bottom + self.middle_blks_dec(bottom)
         for blocks, up, skip in zip(self.decoders, self.ups, reversed(skips), strict=True):
             features = blocks(up(features) + skip)
-        return self.ending(features), bottom
+        change = self.ending(features)
+        return (F.pixel_shuffle(change, self.patch) if self.patch > 1 else change), bottom
 
     def _encoded(self, blocks: nn.Module, features: Tensor, level: int) -> Tensor:
         """What a level's encoder blocks make of its features; in a graph they share one transform."""

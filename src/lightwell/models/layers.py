@@ -72,12 +72,11 @@ class LayerNorm2d(nn.Module):
         return x.permute(0, 3, 1, 2)
 
     def _spelt_out(self, x: Tensor) -> Tensor:
-        # Convolutions with constant kernels take means over channels quicker than the operator for means does, and sum
-        # in float32 where their results are bfloat16.
+        # A convolution with a constant kernel takes the mean over channels quicker than the operator for means,
+        # and sums in float32 where its result is bfloat16.
         channels = len(self.weight)
         mean = torch.full((1, channels, 1, 1), 1 / channels, dtype=x.dtype, device=x.device)
-        own = torch.eye(channels, dtype=x.dtype, device=x.device)[:, :, None, None]
-        centred = F.conv2d(x, own - mean)
+        centred = x - F.conv2d(x, mean)
         spread = (F.conv2d(centred.square(), mean) + self.eps).sqrt()
         return centred / spread * self.weight.reshape(-1, 1, 1) + self.bias.reshape(-1, 1, 1)
 

@@ -17,6 +17,8 @@ Differences from the paper (DarkIR, ``lightwell.models.darkir``)
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -25,7 +27,7 @@ from lightwell.data.degrade import to_linear, to_srgb
 from lightwell.models.darkir import DarkIRConfig, DarkIRTrunk
 from lightwell.models.registry import register_model, register_network
 
-__all__ = ["Detail", "Light", "mean_level", "normalise"]
+__all__ = ["Detail", "DetailConfig", "Light", "mean_level", "normalise"]
 
 _MEAN_LEVEL = 0.42
 _DARKEST = 0.002
@@ -105,7 +107,23 @@ class Light(DarkIRTrunk):
         return lit + keep * (thumbnail - lit)
 
 
-@register_network(DarkIRConfig)
+@dataclass(frozen=True)
+class DetailConfig(DarkIRConfig):
+    """The structure of a :class:`Detail`.
+
+    Args:
+        patch: side of the squares of pixels that the first level takes for one.
+    """
+
+    patch: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.patch < 1:
+            raise ValueError(f"patch must be positive: {self.patch}")
+
+
+@register_network(DetailConfig)
 class Detail(DarkIRTrunk):
     """A lit picture without its noise and shake.
 
@@ -119,14 +137,14 @@ class Detail(DarkIRTrunk):
 
     strategy = "light-then-detail"
 
-    def __init__(self, config: DarkIRConfig | None = None) -> None:
-        config = config or DarkIRConfig(width=16)
-        super().__init__(config, config.img_channels + 1, least_mean=_LEAST_MEAN)
+    def __init__(self, config: DetailConfig | None = None) -> None:
+        config = config or DetailConfig(width=16)
+        super().__init__(config, config.img_channels + 1, least_mean=_LEAST_MEAN, patch=config.patch)
         _start_even(self)
 
     def forward(self, lit: Tensor) -> Tensor:
         height, width = lit.shape[-2:]
-        change, _ = self.change(_padded(lit, self.config.multiple))
+        change, _ = self.change(_padded(lit, self.multiple))
         return lit[:, :-1] + change[..., :height, :width]
 
 
@@ -138,8 +156,8 @@ def light_s() -> Light:
 
 @register_model
 def detail_s() -> Detail:
-    """Width 16, 0.87 M parameters: the detail of ``lightwell-s``."""
-    return Detail()
+    """Width 32 on squares of 2x2 pixels, 0.87 M parameters: the detail of ``lightwell-s``."""
+    return Detail(DetailConfig(width=32, enc_blk_nums=(2, 3), dec_blk_nums=(3, 1), patch=2))
 
 
 def _padded(x: Tensor, multiple: int) -> Tensor:

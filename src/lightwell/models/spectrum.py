@@ -24,7 +24,8 @@ _LEAST_FOLD = 4
 class Transform:
     """``torch.fft.rfft2`` with ``norm="backward"`` and its inverse, for pictures of one height and width.
 
-    The matrices are made once: in a graph once for all that is transformed at this size.
+    The matrices are made once: in a graph once for all that is transformed at this size. Channels are last in a
+    spectrum, as convolutions have them in OpenVINO, which would turn features round for each transform otherwise.
 
     Args:
         like: ``(N, C, H, W)``, of the size and the type that is to be transformed.
@@ -49,30 +50,31 @@ class Transform:
         """The transform of ``(N, C, H, W)``.
 
         Returns:
-            ``(N, C, H, 2, W // 2 + 1)``, the real parts and the imaginary parts. Row ``f p + q`` holds the frequency
+            ``(N, H, 2, W // 2 + 1, C)``, the real parts and the imaginary parts. Row ``f p + q`` holds the frequency
             ``p + q H / f``, where f is the fold, or 1 below 4.
         """
         channels, fold, part, bins = int(x.shape[1]), self._fold, self._part, self._bins  # C is fixed in a graph
-        rows = x @ self._rows
+        rows = self._rows @ x.permute(0, 2, 3, 1)
         if fold < _LEAST_FOLD:
-            columns = self._columns @ rows.reshape(-1, channels, 2 * self._height, bins)
+            columns = self._columns @ rows.reshape(-1, 2 * self._height, bins * channels)
         else:
-            waves = self._waves @ rows.reshape(-1, channels, part, fold * 2 * bins)
-            columns = self._twist @ waves.reshape(-1, channels, part, 4 * fold, bins)
-        return columns.reshape(-1, channels, self._height, 2, bins)
+            waves = self._waves @ rows.reshape(-1, part, fold * 2 * bins * channels)
+            columns = self._twist @ waves.reshape(-1, part, 4 * fold, bins * channels)
+        return columns.reshape(-1, self._height, 2, bins, channels)
 
     def inverse(self, spectrum: Tensor) -> Tensor:
         """The inverse of :meth:`forward`: the products with the transposed matrices.
 
         They are made transposed: onnxruntime takes half as long again for a product with a matrix that it has to turn.
         """
-        channels, fold, part, bins = int(spectrum.shape[1]), self._fold, self._part, self._bins
+        channels, fold, part, bins = int(spectrum.shape[4]), self._fold, self._part, self._bins
         if fold < _LEAST_FOLD:
-            rows = self._columns_back @ spectrum.reshape(-1, channels, 2 * self._height, bins)
+            rows = self._columns_back @ spectrum.reshape(-1, 2 * self._height, bins * channels)
         else:
-            waves = self._twist_back @ spectrum.reshape(-1, channels, part, 2 * fold, bins)
-            rows = self._waves_back @ waves.reshape(-1, channels, 2 * part, fold * 2 * bins)
-        return rows.reshape(-1, channels, self._height, 2 * bins) @ self._rows_back
+            waves = self._twist_back @ spectrum.reshape(-1, part, 2 * fold, bins * channels)
+            rows = self._waves_back @ waves.reshape(-1, 2 * part, fold * 2 * bins * channels)
+        x = self._rows_back @ rows.reshape(-1, self._height, 2 * bins, channels)
+        return x.permute(0, 3, 1, 2)
 
 
 def mean_bin(height: int, width: int, like: Tensor) -> Tensor:
@@ -89,20 +91,20 @@ def mean_bin(height: int, width: int, like: Tensor) -> Tensor:
 
 
 def _rows_matrix(width: int, like: Tensor) -> Tensor:
-    """``(width, 2 bins)``: a row of pixels to its spectrum, real parts, then imaginary parts."""
-    j = torch.arange(width, device=like.device)[:, None]
-    cos, sin = _cos_sin(j * torch.arange(width // 2 + 1, device=like.device), width, like)
-    return torch.cat((cos, -sin), 1)
+    """``(2 bins, width)``: a row of pixels to its spectrum, real parts, then imaginary parts."""
+    number = torch.arange(width // 2 + 1, device=like.device)[:, None]
+    cos, sin = _cos_sin(number * torch.arange(width, device=like.device), width, like)
+    return torch.cat((cos, -sin), 0)
 
 
 def _rows_matrix_back(height: int, width: int, like: Tensor) -> Tensor:
-    """``(2 bins, width)``: a row's spectrum to its pixels, divided by the number of the picture's pixels."""
-    number = torch.arange(width // 2 + 1, device=like.device)[:, None]
+    """``(width, 2 bins)``: a row's spectrum to its pixels, divided by the number of the picture's pixels."""
+    number = torch.arange(width // 2 + 1, device=like.device)
     # Every bin stands for itself and its mirror image, but the constant one and, at even widths, the last.
     alone = (number == 0) | (2 * number == width)
     share = torch.where(alone, 1.0, 2.0).to(like.dtype) / (height * width)
-    cos, sin = _cos_sin(number * torch.arange(width, device=like.device), width, like)
-    return torch.cat((share * cos, -share * sin), 0)
+    cos, sin = _cos_sin(torch.arange(width, device=like.device)[:, None] * number, width, like)
+    return torch.cat((share * cos, -share * sin), 1)
 
 
 def _columns_matrix(height: int, like: Tensor, direction: int = 1) -> Tensor:

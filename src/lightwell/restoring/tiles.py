@@ -18,7 +18,7 @@ Progress = Callable[[float], None]
 
 # A piece may be twice as long as a tile where it is narrow: what a transform takes goes with the sides, not the area.
 _LONGEST = 2
-# Networks work on sides that are multiples of this.
+# Networks work on sides that are multiples of this, and on squares whose sides divide it.
 _STEP = 8
 
 
@@ -102,13 +102,21 @@ def _spans(length: int, tile: int, overlap: int) -> list[tuple[int, int]]:
     """Overlapping spans that cover a side; all have one length, so that the network sees one shape.
 
     They are no longer than so many spans need to be: what overlaps more than it must is computed twice for nothing.
+    All start where a network that halves its picture, or takes squares of pixels for one, sees the same phase.
     """
     if length <= tile:
         return [(0, length)]
-    count = math.ceil((length - overlap) / (tile - overlap))
-    tile = min(tile, math.ceil((length + (count - 1) * overlap) / count / _STEP) * _STEP)
-    starts = [round(k * (length - tile) / (count - 1)) for k in range(count)]
-    return [(start, start + tile) for start in starts]
+    step = _STEP if tile - overlap >= 2 * _STEP else 1
+
+    def reach(side: int) -> int:
+        return (side - overlap) // step * step
+
+    side = tile - (tile - length) % step
+    gaps = math.ceil((length - side) / reach(side))
+    while gaps * reach(side - step) >= length - side + step:
+        side -= step
+    starts = [step * (k * (length - side) // step // gaps) for k in range(gaps + 1)]
+    return [(start, start + side) for start in starts]
 
 
 def _fade(spans: list[tuple[int, int]], k: int, width: int) -> Floats:

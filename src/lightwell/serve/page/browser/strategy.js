@@ -215,13 +215,17 @@ export function mixLight(before, after, share) {
 
 // Tiles
 
-/** Overlapping spans of one length that cover a side. */
+/** Overlapping spans of one length that cover a side, all at the same phase of a network's squares. */
 export function spans(length, tile, overlap) {
   if (length <= tile) return [[0, length]];
-  const count = Math.ceil((length - overlap) / (tile - overlap));
-  const side = Math.min(tile, Math.ceil((length + (count - 1) * overlap) / count / STEP) * STEP);
-  return Array.from({ length: count }, (_, k) => {
-    const start = round((k * (length - side)) / (count - 1));
+  const step = tile - overlap >= 2 * STEP ? STEP : 1;
+  const reach = (side) => Math.floor((side - overlap) / step) * step;
+  let side = tile - (((tile - length) % step) + step) % step;
+  const gaps = Math.ceil((length - side) / reach(side));
+  while (gaps * reach(side - step) >= length - side + step) side -= step;
+  const units = (length - side) / step;
+  return Array.from({ length: gaps + 1 }, (_, k) => {
+    const start = step * Math.floor((k * units) / gaps);
     return [start, start + side];
   });
 }
