@@ -35,6 +35,8 @@ def shots(n: int = 1, **given: object) -> Shots:
         seed=torch.arange(n),
         hard=torch.zeros(n),
         grain=torch.zeros(n),
+        gray=torch.zeros(n),
+        blotches=torch.ones(n),
     )
     return replace(still, **given)  # type: ignore[arg-type]
 
@@ -90,6 +92,20 @@ def test_coarse_noise_has_the_same_variance_and_neighbours_that_share_it(grain: 
             expected = math.exp(-step * step / (4 * grain**2))
             assert float((pair[0] * pair[1]).mean() / coarse.var()) == pytest.approx(expected, abs=0.03)
     assert abs(float((fine[..., 1:] * fine[..., :-1]).mean() / fine.var())) < 0.02
+
+
+def test_channels_share_coarse_noise_and_colour_lies_in_wider_blotches() -> None:
+    """Of two channels with a share g of noise in common the correlation is g; a mean over both ends leaves the rest."""
+    even = torch.full((1, 3, 300, 400), 0.5)
+    given = {"grain": [0.6], "gray": [0.8], "blotches": [2.5], "read": [0.01]}
+    low = degrade(even, shots(**{name: torch.tensor(value) for name, value in given.items()}))
+    noise = (to_linear(low) - to_linear(even))[0]
+    assert float(noise.std()) == pytest.approx(0.01, rel=0.05)
+    assert float((noise[0] * noise[2]).mean() / noise.var()) == pytest.approx(0.8, abs=0.03)
+    colour = noise[0] - noise[2]
+    for step in (1, 2, 3):
+        expected = math.exp(-step * step / (4 * (0.6 * 2.5) ** 2))
+        assert float((colour[:, step:] * colour[:, :-step]).mean() / colour.var()) == pytest.approx(expected, abs=0.06)
 
 
 def test_grain_is_drawn_as_often_as_asked_and_moves_no_other_draw() -> None:

@@ -12,7 +12,7 @@ from graphs import save
 from lightwell.engines.auto import Auto
 from lightwell.engines.base import Array
 from lightwell.engines.onnx_runtime import OnnxRuntime
-from lightwell.engines.reference import Reference
+from lightwell.engines.reference import Compared, Reference
 from lightwell.errors import WeightsError
 
 LOW = {"low": np.random.default_rng(0).random((1, 3, 200, 300), np.float32)}
@@ -37,6 +37,22 @@ class Other(OnnxRuntime):
         return {name: value + self.brighter for name, value in super().__call__(feeds).items()}
 
 
+class Careful(Compared):
+    """A device that compares itself, as OpenVINO does."""
+
+    device = "careful"
+
+    def __init__(self, reference: Reference, brighter: float) -> None:
+        super().__init__(reference)
+        self.brighter, self.sizes = np.float32(brighter), []
+
+    def __call__(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        self.sizes.append(feeds["low"].shape[2:])
+        found = {"restored": np.sqrt(feeds["low"]) + self.brighter}
+        self.trusted.compare(f"careful by {self.brighter}", feeds, found, "the device cpu")
+        return found
+
+
 @pytest.fixture
 def graph(tmp_path: Path) -> Path:
     return save(tmp_path / "gamma.onnx", "gamma")
@@ -58,6 +74,17 @@ def test_one_that_computes_something_else_is_left(graph: Path) -> None:
     engine = Auto(Other(graph, "wrong", 0.05), Reference(graph, 1))
     np.testing.assert_allclose(engine(LOW)["restored"], np.sqrt(LOW["low"]), atol=1e-6)
     assert engine.device == "cpu"
+
+
+@pytest.mark.parametrize(("brighter", "device"), [(1 / 255, "careful"), (0.05, "cpu")])
+def test_one_that_compares_itself_is_not_compared_twice(graph: Path, brighter: float, device: str) -> None:
+    quick = Careful(Reference(graph, 1), brighter)
+    engine = Auto(quick, quick.trusted)
+    kept = brighter if device == "careful" else 0
+    for _ in range(2):
+        np.testing.assert_allclose(engine(LOW)["restored"], np.sqrt(LOW["low"]) + kept, atol=1e-6)
+    assert engine.device == device
+    assert quick.sizes == [(200, 300)] * (2 if device == "careful" else 1)
 
 
 def test_one_that_fails_later_is_left_and_no_picture_is_lost(graph: Path) -> None:

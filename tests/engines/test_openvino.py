@@ -42,6 +42,15 @@ def test_a_restorer_says_where_it_runs_and_restores(folder: Path) -> None:
     assert np.abs(restorer(dark).astype(int) - np.round(255 * np.sqrt(dark / 255))).max() <= 1
 
 
+def test_auto_takes_it_for_many_pictures_alone(folder: Path) -> None:
+    graph = save(folder / "gamma.onnx", "gamma")
+    dark = np.random.default_rng(0).integers(0, 60, (30, 40, 3), np.uint8)
+    one, many = Restorer(graph), Restorer(graph, many=True)
+    np.testing.assert_array_equal(many(dark), one(dark))
+    assert one.device != "openvino"
+    assert many.device == ("openvino" if one.device == "cpu" else one.device)
+
+
 def test_files_that_are_no_models_and_values_that_are_no_numbers_get_one_line(folder: Path) -> None:
     (folder / "broken.onnx").write_bytes(b"not a graph")
     with pytest.raises(WeightsError, match="cannot be loaded") as caught:
@@ -61,6 +70,7 @@ def test_without_the_package_openvino_and_bfloat16_say_what_to_install_and_auto_
     with pytest.raises(DeviceError, match=r"pip install 'lightwell\[openvino\]', or choose the precision float32"):
         engines.start(graph, precision="bfloat16")
     assert engines.start(graph).device
+    assert engines.start(graph, many=True).device == engines.start(graph).device
 
 
 def test_a_precision_or_device_that_has_none_is_refused(tmp_path: Path) -> None:

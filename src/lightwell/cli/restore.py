@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = ["restore"]
 
+_MANY = 32  # from so many pictures on, an engine that first compiles wins back what that takes
+
 
 class _Precision(StrEnum):
     auto = "auto"
@@ -170,6 +172,7 @@ def restore(
                     precision=precision.value,
                     tile=side,
                     max_memory=memory // workers if memory else "2G",
+                    many=work.total >= _MANY,
                 )
                 restorer.refuse_unsuited(controls)
                 voice.model = restorer.model

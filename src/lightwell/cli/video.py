@@ -82,7 +82,7 @@ def video(
     if end is not None and end <= begin:
         raise typer.BadParameter("--to is after --from")
     try:
-        restorer = Restorer(model, device=device.value, threads=threads, max_memory=max_memory)
+        restorer = Restorer(model, device=device.value, threads=threads, max_memory=max_memory, many=not preview)
         controls = Controls(strength, brightness, warmth, denoise)
         restorer.refuse_unsuited(controls)
     except (WeightsError, DeviceError, ValueError) as error:

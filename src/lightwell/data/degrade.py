@@ -56,6 +56,8 @@ class Shots:
         seed: ``(N,)`` seed of the noise.
         hard: ``(N,)`` hardness of the light: what lies in shadow is darkened by this power of its smoothed luminance.
         grain: ``(N,)`` standard deviation in pixels of the window over the noise, 0 for noise that no pixel shares.
+        gray: ``(N,)`` share of the coarse noise's variance that is the same in all channels.
+        blotches: ``(N,)`` how many times as wide the window is over the rest of it.
     """
 
     ev: Tensor
@@ -71,6 +73,8 @@ class Shots:
     seed: Tensor
     hard: Tensor
     grain: Tensor
+    gray: Tensor
+    blotches: Tensor
 
     def take(self, index: Tensor) -> Shots:
         """Some of the shots."""
@@ -103,6 +107,8 @@ class Degradation:
         grain: standard deviation in pixels of the window over the noise, uniform: developing a picture and changing its
             size leave noise that neighbours share.
         grain_chance: share of pictures whose noise is coarse.
+        gray: share of coarse noise's variance that is the same in all channels, uniform: cameras take colour out of it.
+        blotches: how many times as wide the window is over the colour that is left in it, uniform.
     """
 
     ev: tuple[float, float] = (-6.0, 0.0)
@@ -124,6 +130,8 @@ class Degradation:
     hard_chance: float = 0.0
     grain: tuple[float, float] = (0.3, 1.5)
     grain_chance: float = 0.0
+    gray: tuple[float, float] = (0.0, 0.98)
+    blotches: tuple[float, float] = (1.0, 3.0)
 
     def sample(self, n: int, generator: torch.Generator) -> Shots:
         """The circumstances of ``n`` shots, from a CPU generator."""
@@ -157,6 +165,8 @@ class Degradation:
             hard=uniform(*self.hard) * happens(self.hard_chance),
             # Drawn only where it is asked for, so that older seeds give the pictures that they gave.
             grain=uniform(*self.grain) * happens(self.grain_chance) if self.grain_chance else torch.zeros(n),
+            gray=uniform(*self.gray) if self.grain_chance else torch.zeros(n),
+            blotches=uniform(*self.blotches) if self.grain_chance else torch.ones(n),
         )
 
 
@@ -228,17 +238,25 @@ def _to_8_bits(linear: Tensor) -> Tensor:
 def _noise(like: Tensor, shots: Shots) -> Tensor:
     """Of variance 1 whatever its grain."""
     noise = torch.empty_like(like)
-    for picture, seed, grain in zip(noise, shots.seed.tolist(), shots.grain.tolist(), strict=True):
-        picture.normal_(generator=torch.Generator(like.device).manual_seed(seed))
+    drawn = zip(*(field.tolist() for field in (shots.seed, shots.grain, shots.gray, shots.blotches)), strict=True)
+    for picture, (seed, grain, gray, blotches) in zip(noise, drawn, strict=True):
+        generator = torch.Generator(like.device).manual_seed(seed)
+        picture.normal_(generator=generator)
         if grain:
-            steps = torch.arange(-math.ceil(4 * grain), math.ceil(4 * grain) + 1)
-            window = torch.exp(-0.5 * (steps / grain) ** 2)
-            # Over opposite borders, where there is always room for the window.
-            for dim in (1, 2):
-                fine = picture.clone()
-                picture.zero_()
-                for step, share in zip(steps.tolist(), (window / window.norm()).tolist(), strict=True):
-                    picture.add_(fine.roll(step, dim), alpha=share)
+            shared = torch.empty_like(picture[:1]).normal_(generator=generator)
+            own = _coarse(picture, grain * blotches)
+            picture.copy_(math.sqrt(1 - gray) * own + math.sqrt(gray) * _coarse(shared, grain))
+    return noise
+
+
+def _coarse(noise: Tensor, grain: float) -> Tensor:
+    """White noise ``(C, H, W)`` as its neighbours share it, of the same variance."""
+    steps = torch.arange(-math.ceil(4 * grain), math.ceil(4 * grain) + 1)
+    window = torch.exp(-0.5 * (steps / grain) ** 2)
+    shares = list(zip(steps.tolist(), (window / window.norm()).tolist(), strict=True))
+    # Over opposite borders, where there is always room for the window.
+    for dim in (1, 2):
+        noise = sum((share * noise.roll(step, dim) for step, share in shares), torch.zeros_like(noise))
     return noise
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from lightwell.engines.base import DEVICES, PRECISIONS, Device, Engine, Precision, cores
@@ -10,19 +11,27 @@ from lightwell.errors import DeviceError
 __all__ = ["DEVICES", "PRECISIONS", "Device", "Engine", "Precision", "cores", "start", "start_brief"]
 
 
-def start(graph: Path, device: Device = "auto", threads: int | None = None, precision: Precision = "auto") -> Engine:
+def start(
+    graph: Path,
+    device: Device = "auto",
+    threads: int | None = None,
+    precision: Precision = "auto",
+    *,
+    many: bool = False,
+) -> Engine:
     """An engine that runs a graph.
 
-    ``auto`` is onnxruntime, with CUDA where it was built for it and computes there what the CPU computes. On a CPU no
-    other engine in float32 wins back what it takes to compile within a picture of two megapixels, so that nothing is
-    compiled, compared or measured before one is restored. For many pictures of one size ``openvino`` takes three
-    quarters of the time, in bfloat16 little more than half (docs/speed.md).
+    ``auto`` is onnxruntime, with CUDA where it was built for it and computes there what the CPU computes. For many
+    pictures it is OpenVINO where that is installed: it takes about a second to compile for a shape, and then less time
+    (docs/speed.md). Within a picture of two megapixels it does not win that back, so that nothing is compiled, compared
+    or measured before a single one is restored.
 
     Args:
         graph: an ONNX file.
         device: where to run; ``auto`` takes the first that works.
         threads: of the CPU for one call; by default one for each core that this process may use.
         precision: ``auto`` and ``float32`` compute in float32; ``float16`` is for GPUs.
+        many: whether many pictures are to come.
 
     Raises:
         ValueError: there is no such device or precision, or fewer than one thread.
@@ -49,11 +58,17 @@ def start(graph: Path, device: Device = "auto", threads: int | None = None, prec
     if device == "openvino" and (openvino.installed() or device not in providers()):
         return openvino.OpenVino(graph, threads, precision)
     engine = OnnxRuntime(graph, device, threads)
-    if device == "auto" and engine.device != "cpu":
-        from lightwell.engines.auto import Auto
-        from lightwell.engines.reference import Reference
+    if device != "auto":
+        return engine
+    from lightwell.engines.auto import Auto
+    from lightwell.engines.reference import Reference
 
+    if engine.device != "cpu":
         return Auto(engine, Reference(graph, threads))
+    if many and openvino.installed():
+        with suppress(DeviceError):
+            quick = openvino.OpenVino(graph, threads)
+            return Auto(quick, quick.trusted)
     return engine
 
 

@@ -14,8 +14,9 @@ __all__ = ["Auto"]
 class Auto(Compared):
     """An :class:`~lightwell.engines.base.Engine` that computes as a quick one does, or else on the CPU.
 
-    A part of a graph's first picture in a process goes through both. Where they differ by more than
-    :meth:`Reference.compare` grants, or the quick one fails then or later, the CPU computes from there on.
+    A part of a graph's first picture in a process goes through both, unless the quick one compares itself. Where they
+    differ by more than :meth:`Reference.compare` grants, or the quick one fails then or later, the CPU computes from
+    there on.
 
     Args:
         quick: of the graph.
@@ -34,8 +35,9 @@ class Auto(Compared):
     def __call__(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         if self._engine is self._quick:
             try:
-                self._trusted.check(self._quick.device, self._quick, feeds, self._way_out)
+                if not isinstance(self._quick, Compared):
+                    self.trusted.check(self._quick.device, self._quick, feeds, self._way_out)
                 return self._quick(feeds)
             except LightwellError:  # what is wrong with the picture, the CPU will say
-                self._engine = self._trusted
+                self._engine = self.trusted
         return self._engine(feeds)

@@ -81,7 +81,7 @@ class OpenVino(Compared):
             raise WeightsError(f"{self.graph} does not run on OpenVINO: {reason}; try the device cpu") from error
         found = {name: np.array(request.get_tensor(name).data, np.float32) for name in self.outputs}
         refuse_no_numbers(self.graph, self.device, found)
-        self._trusted.compare(self.device, arrays, found, self._way_out, shapes)
+        self.trusted.compare(self.device, arrays, found, self._way_out, shapes)
         return found
 
     def _for_shapes(self, arrays: Mapping[str, Array]) -> tuple[_Shapes | None, Any]:

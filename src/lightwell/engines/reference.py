@@ -116,22 +116,22 @@ class Compared:
     """What engines have in common that are compared with the graph in onnxruntime: they take and give what it does.
 
     Args:
-        trusted: the graph in onnxruntime.
+        trusted: the graph in onnxruntime; an attribute too.
         half: whether the engine computes in less than float32.
     """
 
     def __init__(self, trusted: Reference, *, half: bool = False) -> None:
-        self._trusted = trusted
+        self.trusted = trusted
         self._way_out = "the precision float32" if half else "the device cpu"
 
     @property
     def inputs(self) -> Mapping[str, tuple[int | None, ...]]:
-        return self._trusted.inputs
+        return self.trusted.inputs
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        return self._trusted.outputs
+        return self.trusted.outputs
 
     @property
     def metadata(self) -> Mapping[str, str]:
-        return self._trusted.metadata
+        return self.trusted.metadata

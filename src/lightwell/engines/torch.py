@@ -103,7 +103,7 @@ class Torch(Compared):
         return f"torch on {self._place.type}" + (f", {self._precision}" if self._half else "")
 
     def __call__(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        self._trusted.check(self.device, self._run, feeds, self._way_out)
+        self.trusted.check(self.device, self._run, feeds, self._way_out)
         return self._run(feeds)
 
     def _run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:

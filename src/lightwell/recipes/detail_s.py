@@ -1,10 +1,10 @@
 r"""detail-s, the detail of ``lightwell-s``: noise and shake taken out of lit pictures.
 
     lightwell degrade ~/sets/photographs -o ~/sets/shaken --pairs --copies 6 --seed 12 \
-        --shaken 0.5 --grain 0.5 --leave-held-out
+        --shaken 0.5 --grain 0.6 --leave-held-out
     mkdir ~/sets/smooth && python tools/smooth_pictures.py ~/sets/smooth 80
     lightwell degrade ~/sets/smooth -o ~/sets/smooth_night --pairs --copies 2 --seed 42 \
-        --shaken 0 --ev -6 -1 --grain 0.5
+        --shaken 0 --ev -6 -1 --grain 0.6
     lightwell train detail-s --set data=~/sets
 
 On smooth pictures, skies and walls, it learns to draw no grid and no steps of 8 bits that a large gain lays bare. Half
@@ -19,7 +19,7 @@ from lightwell.data.views import View
 from lightwell.training.recipe import Recipe, Stage
 
 _LOSSES = {"l1": 1.0, "ssim": 0.1, "log_mse": 0.01}
-_VIEWS = (View((128, 128), batch=4, upright=False),)
+_VIEWS = (View((128, 128), batch=4, upright=False, weight=3), View((192, 192), batch=2, upright=False))
 
 recipe = Recipe(
     name="detail-s",
@@ -34,15 +34,15 @@ recipe = Recipe(
     stages=(
         Stage(
             "hold",
-            steps=1800,
+            steps=8000,
             views=_VIEWS,
             losses=_LOSSES,
-            lr=6e-4,
+            lr=8e-4,
             exposure=0.2,
             tint=0.05,
         ),
         Stage(
-            "fall", steps=4200, views=_VIEWS, losses=_LOSSES, lr=6e-4, lr_end=1e-6, warmup=0, exposure=0.2, tint=0.05
+            "fall", steps=16000, views=_VIEWS, losses=_LOSSES, lr=8e-4, lr_end=1e-6, warmup=0, exposure=0.2, tint=0.05
         ),
     ),
 )

@@ -71,6 +71,7 @@ class Restorer:
             ``off`` restores every picture whole.
         max_memory: what one picture may take with everything around it, in bytes or as ``2G``; one that would take
             more is refused.
+        many: whether many pictures are to come; ``auto`` is then OpenVINO, where that is installed.
 
     Raises:
         WeightsError: there is no such model, or the file is not one.
@@ -87,12 +88,13 @@ class Restorer:
         precision: Precision = "auto",
         tile: Tile = "auto",
         max_memory: int | str = "2G",
+        many: bool = False,
     ) -> None:
         if tile not in ("auto", "off") and not (isinstance(tile, int) and tile >= _SMALLEST_TILE):
             raise ValueError(f"tile is auto, off or at least {_SMALLEST_TILE} pixels, not {tile!r}")
         self.max_memory = parse_bytes(max_memory)
         self.tile: Tile = tile
-        self.model, self.spec, self._engines = _load(model, device, threads, precision)
+        self.model, self.spec, self._engines = _load(model, device, threads, precision, many)
         self.strategy: Strategy = _strategy(self.spec, self._engines)
 
     @property
@@ -337,16 +339,16 @@ def restore(
 
 
 def _load(
-    model: str | os.PathLike[str] | None, device: Device, threads: int | None, precision: Precision
+    model: str | os.PathLike[str] | None, device: Device, threads: int | None, precision: Precision, many: bool
 ) -> tuple[str, zoo.Spec, dict[str, Engine]]:
     """Name, spec and engines of a shipped model, a graph's file, a card's file, or weights."""
     if model is not None:
         from lightwell.export import cached_graph, is_weights  # torch is loaded only where there is no graph yet
 
         if is_weights(model):
-            return name_of(model), *_load(cached_graph(model), device, threads, precision)[1:]
+            return name_of(model), *_load(cached_graph(model), device, threads, precision, many)[1:]
     if model is not None and zoo.is_file_name(model) and Path(model).suffix != ".json":
-        engine = engines.start(Path(model), device, threads, precision)
+        engine = engines.start(Path(model), device, threads, precision, many=many)
         spec = zoo.Spec.from_metadata(engine.metadata)
         if len(spec.roles) > 1:
             raise WeightsError(f"{model} is one of several graphs of a model: give the model's card (.json)")
@@ -357,7 +359,9 @@ def _load(
         card = zoo.read_card(Path(model)) if zoo.is_file_name(model) else zoo.find(os.fspath(model))
     card.refuse_damaged()
     running = {
-        role: engines.start_brief(path, threads) if role == "light" else engines.start(path, device, threads, precision)
+        role: engines.start_brief(path, threads)
+        if role == "light"
+        else engines.start(path, device, threads, precision, many=many)
         for role, path in card.graphs.items()
     }
     return card.name, card.spec, running

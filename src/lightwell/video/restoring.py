@@ -97,7 +97,7 @@ def restore_video(
             raise VideoError(f"{target} is the film itself", remedy="output")
         if not overwrite:
             raise VideoError(f"{target} exists", remedy="overwrite")
-    restorer = model if isinstance(model, Restorer) else Restorer(model, **options)
+    restorer = model if isinstance(model, Restorer) else Restorer(model, **options, many=True)
     restorer.refuse_unsuited(controls)
     # The scout is some seconds ahead: light is steady by what comes as well as by what was.
     with Film(source) as film, Film(source) as scout:
