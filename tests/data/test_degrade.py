@@ -37,6 +37,7 @@ def shots(n: int = 1, **given: object) -> Shots:
         grain=torch.zeros(n),
         gray=torch.zeros(n),
         blotches=torch.ones(n),
+        veil=torch.zeros(n, 3),
     )
     return replace(still, **given)  # type: ignore[arg-type]
 
@@ -106,6 +107,18 @@ def test_channels_share_coarse_noise_and_colour_lies_in_wider_blotches() -> None
     for step in (1, 2, 3):
         expected = math.exp(-step * step / (4 * (0.6 * 2.5) ** 2))
         assert float((colour[:, step:] * colour[:, :-step]).mean() / colour.var()) == pytest.approx(expected, abs=0.06)
+
+
+def test_a_veil_lifts_black_and_half_of_the_pictures_have_none() -> None:
+    target = torch.zeros(1, 3, 4, 4)
+    low = degrade(target, shots(ev=torch.tensor([-5.0]), veil=torch.tensor([[0.001, 0.002, 0.0]])))
+    # Near black sRGB is straight: 12.92 times the light, in levels of 255.
+    assert levels(low)[0, :, 0, 0].tolist() == [3, 7, 0]
+    plain, drawn = (Degradation(veil=veil).sample(4000, generator()) for veil in (0.0, 0.002))
+    assert not plain.veil.any()
+    assert float((drawn.veil > 0).float().mean()) == pytest.approx(0.5, abs=0.03)
+    assert float(drawn.veil.max()) <= 0.004
+    assert torch.equal(plain.seed, drawn.seed)
 
 
 def test_grain_is_drawn_as_often_as_asked_and_moves_no_other_draw() -> None:

@@ -73,6 +73,9 @@ def degrade(
     grain: Annotated[
         float, typer.Option(min=0, max=1, help="Share whose noise is coarse, as developing and reducing leave it.")
     ] = 0.0,
+    veil: Annotated[
+        float, typer.Option(min=0, max=1, help="Most stray light over black, as a share of white; half have none.")
+    ] = 0.0,
     lamps: Annotated[
         float,
         typer.Option(min=0, max=1, help="With --pairs: share whose scene is lit by lamps at night, black beyond."),
@@ -122,7 +125,7 @@ def degrade(
         raise typer.BadParameter(f"--ev is a lower and a higher exposure, not {ev[0]:g} {ev[1]:g}")
     if not 0 <= hardness[0] <= hardness[1]:
         raise typer.BadParameter(f"--hardness is a lower and a higher power, not {hardness[0]:g} {hardness[1]:g}")
-    settings = Degradation(ev=ev, blur_chance=shaken, hard=hardness, hard_chance=hard, grain_chance=grain)
+    settings = Degradation(ev=ev, blur_chance=shaken, hard=hardness, hard_chance=hard, grain_chance=grain, veil=veil)
     if coco is not None:
         if len(inputs) != 1 or not Path(inputs[0] or "-").is_dir() or overwrite or skip_existing:
             raise typer.BadParameter(

@@ -1,8 +1,8 @@
 """Dark, noisy, shaken versions of good photographs.
 
 The model of a camera in the dark, on batches and in this order: sRGB to linear light, clipped lights at their true
-strength, blur by motion and by lack of focus, exposure, uneven light and its colour, shot and read noise, the sensor's
-clipping, an error of the white balance, back to sRGB, 8 bits, JPEG.
+strength, blur by motion and by lack of focus, exposure, uneven light and its colour, a veil of stray light, shot and
+read noise, the sensor's clipping, an error of the white balance, back to sRGB, 8 bits, JPEG.
 
 What is drawn is drawn on the CPU and noise from a seed of its own for every picture, so a seed gives the same picture
 on every machine, alone or in a batch. Noise on a GPU is another than on a CPU, and the same on every GPU.
@@ -58,6 +58,7 @@ class Shots:
         grain: ``(N,)`` standard deviation in pixels of the window over the noise, 0 for noise that no pixel shares.
         gray: ``(N,)`` share of the coarse noise's variance that is the same in all channels.
         blotches: ``(N,)`` how many times as wide the window is over the rest of it.
+        veil: ``(N, 3)`` linear light that is added everywhere.
     """
 
     ev: Tensor
@@ -75,6 +76,7 @@ class Shots:
     grain: Tensor
     gray: Tensor
     blotches: Tensor
+    veil: Tensor
 
     def take(self, index: Tensor) -> Shots:
         """Some of the shots."""
@@ -109,6 +111,8 @@ class Degradation:
         grain_chance: share of pictures whose noise is coarse.
         gray: share of coarse noise's variance that is the same in all channels, uniform: cameras take colour out of it.
         blotches: how many times as wide the window is over the colour that is left in it, uniform.
+        veil: most linear light that stray light in the lens and a sensor's level of black add everywhere, each channel
+            up to twice or half of it; half of the pictures have none.
     """
 
     ev: tuple[float, float] = (-6.0, 0.0)
@@ -132,6 +136,7 @@ class Degradation:
     grain_chance: float = 0.0
     gray: tuple[float, float] = (0.0, 0.98)
     blotches: tuple[float, float] = (1.0, 3.0)
+    veil: float = 0.0
 
     def sample(self, n: int, generator: torch.Generator) -> Shots:
         """The circumstances of ``n`` shots, from a CPU generator."""
@@ -167,6 +172,9 @@ class Degradation:
             grain=uniform(*self.grain) * happens(self.grain_chance) if self.grain_chance else torch.zeros(n),
             gray=uniform(*self.gray) if self.grain_chance else torch.zeros(n),
             blotches=uniform(*self.blotches) if self.grain_chance else torch.ones(n),
+            veil=uniform(-self.veil, self.veil, 1).clamp_min(0) * torch.exp2(uniform(-1, 1, 3))
+            if self.veil
+            else torch.zeros(n, 3),
         )
 
 
@@ -220,6 +228,7 @@ def degrade(target: Tensor, shots: Shots) -> Tensor:
     linear = _harden(_blur(linear, shots), shots.hard)
     shade = F.interpolate(shots.shade[:, None].to(target), target.shape[-2:], mode="bicubic").clamp_max(0)
     linear = linear * torch.exp2(shade) * _per_picture(torch.exp2(shots.ev[:, None] + shots.cast), target)
+    linear = linear + _per_picture(shots.veil, target)
     sigma = (_per_picture(shots.shot, target) * linear + _per_picture(shots.read.square(), target)).sqrt()
     sensor = (linear + sigma * _noise(target, shots)).clamp(0, 1)
     balance = shots.warmth[:, None] * torch.tensor([0.5, 0.0, -0.5])
