@@ -37,6 +37,7 @@ def shots(n: int = 1, **given: object) -> Shots:
         grain=torch.zeros(n),
         gray=torch.zeros(n),
         blotches=torch.ones(n),
+        bands=torch.zeros(n),
         veil=torch.zeros(n, 3),
     )
     return replace(still, **given)  # type: ignore[arg-type]
@@ -107,6 +108,19 @@ def test_channels_share_coarse_noise_and_colour_lies_in_wider_blotches() -> None
     for step in (1, 2, 3):
         expected = math.exp(-step * step / (4 * (0.6 * 2.5) ** 2))
         assert float((colour[:, step:] * colour[:, :-step]).mean() / colour.var()) == pytest.approx(expected, abs=0.06)
+
+
+@pytest.mark.parametrize("bands", [0.5, -0.5])
+def test_bands_run_along_rows_or_columns(bands: float) -> None:
+    """Half of the variance is a band: neighbours 4 pixels along it share exp(-16 / (4 * 8 ** 2)) of that half."""
+    even = torch.full((1, 3, 400, 400), 0.5)
+    given = {"grain": [0.5], "gray": [1.0], "bands": [bands], "read": [0.01]}
+    low = degrade(even, shots(**{name: torch.tensor(value) for name, value in given.items()}))
+    noise = (to_linear(low) - to_linear(even))[0, 0]
+    noise = noise if bands > 0 else noise.T
+    assert float(noise.std()) == pytest.approx(0.01, rel=0.05)
+    assert float((noise[:, 4:] * noise[:, :-4]).mean() / noise.var()) == pytest.approx(0.5 * 0.939, abs=0.04)
+    assert abs(float((noise[4:] * noise[:-4]).mean() / noise.var())) < 0.04
 
 
 def test_a_veil_lifts_black_and_half_of_the_pictures_have_none() -> None:

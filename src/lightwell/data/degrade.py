@@ -20,12 +20,13 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-__all__ = ["Degradation", "Shots", "by_lamps", "degrade", "expose", "to_linear", "to_srgb"]
+__all__ = ["Degradation", "Shots", "by_lamps", "degrade", "expose", "to_linear", "to_srgb", "veils"]
 
 _PATH_STEPS = 64
 _FLAT = 0.01
 _LIT_QUANTILE = 0.75
 _DEEPEST = 2e-3
+_BAND = 8.0  # pixels, standard deviation of the window along a band
 
 
 def to_linear(x: Tensor) -> Tensor:
@@ -58,6 +59,7 @@ class Shots:
         grain: ``(N,)`` standard deviation in pixels of the window over the noise, 0 for noise that no pixel shares.
         gray: ``(N,)`` share of the coarse noise's variance that is the same in all channels.
         blotches: ``(N,)`` how many times as wide the window is over the rest of it.
+        bands: ``(N,)`` share of what is the same in all channels that runs along rows; below zero, along columns.
         veil: ``(N, 3)`` linear light that is added everywhere.
     """
 
@@ -76,6 +78,7 @@ class Shots:
     grain: Tensor
     gray: Tensor
     blotches: Tensor
+    bands: Tensor
     veil: Tensor
 
     def take(self, index: Tensor) -> Shots:
@@ -111,6 +114,8 @@ class Degradation:
         grain_chance: share of pictures whose noise is coarse.
         gray: share of coarse noise's variance that is the same in all channels, uniform: cameras take colour out of it.
         blotches: how many times as wide the window is over the colour that is left in it, uniform.
+        bands: most of what channels share of coarse noise that runs along rows, in upright pictures along columns, as
+            sensors leave it that are read row by row; half of the pictures have none.
         veil: most linear light that stray light in the lens and a sensor's level of black add everywhere, each channel
             up to twice or half of it; half of the pictures have none.
     """
@@ -136,6 +141,7 @@ class Degradation:
     grain_chance: float = 0.0
     gray: tuple[float, float] = (0.0, 0.98)
     blotches: tuple[float, float] = (1.0, 3.0)
+    bands: float = 0.6
     veil: float = 0.0
 
     def sample(self, n: int, generator: torch.Generator) -> Shots:
@@ -172,10 +178,19 @@ class Degradation:
             grain=uniform(*self.grain) * happens(self.grain_chance) if self.grain_chance else torch.zeros(n),
             gray=uniform(*self.gray) if self.grain_chance else torch.zeros(n),
             blotches=uniform(*self.blotches) if self.grain_chance else torch.ones(n),
-            veil=uniform(-self.veil, self.veil, 1).clamp_min(0) * torch.exp2(uniform(-1, 1, 3))
-            if self.veil
-            else torch.zeros(n, 3),
+            veil=veils(n, self.veil, generator),
+            bands=(uniform(-2, 2).abs() - 1).clamp_min(0) * self.bands * torch.where(happens(0.7), 1.0, -1.0)
+            if self.grain_chance
+            else torch.zeros(n),
         )
+
+
+def veils(n: int, most: float, generator: torch.Generator) -> Tensor:
+    """Stray light over ``n`` pictures, ``(n, 3)`` in linear light, as :class:`Degradation` tells; draws none for 0."""
+    if not most:
+        return torch.zeros(n, 3)
+    level = torch.rand((n, 1), generator=generator) * 2 - 1
+    return most * level.clamp_min(0) * torch.exp2(torch.rand((n, 3), generator=generator) * 2 - 1)
 
 
 def expose(low: Tensor, stops: Tensor) -> Tensor:
@@ -247,24 +262,35 @@ def _to_8_bits(linear: Tensor) -> Tensor:
 def _noise(like: Tensor, shots: Shots) -> Tensor:
     """Of variance 1 whatever its grain."""
     noise = torch.empty_like(like)
-    drawn = zip(*(field.tolist() for field in (shots.seed, shots.grain, shots.gray, shots.blotches)), strict=True)
-    for picture, (seed, grain, gray, blotches) in zip(noise, drawn, strict=True):
+    drawn = zip(
+        *(field.tolist() for field in (shots.seed, shots.grain, shots.gray, shots.blotches, shots.bands)), strict=True
+    )
+    for picture, (seed, grain, gray, blotches, bands) in zip(noise, drawn, strict=True):
         generator = torch.Generator(like.device).manual_seed(seed)
         picture.normal_(generator=generator)
         if grain:
-            shared = torch.empty_like(picture[:1]).normal_(generator=generator)
-            own = _coarse(picture, grain * blotches)
-            picture.copy_(math.sqrt(1 - gray) * own + math.sqrt(gray) * _coarse(shared, grain))
+            shared, streaks = torch.empty(2, *picture[:1].shape, device=like.device).normal_(generator=generator)
+            along = (grain, _BAND) if bands > 0 else (_BAND, grain)
+            even = math.sqrt(1 - abs(bands)) * _coarse(shared, grain, grain)
+            streaked = math.sqrt(abs(bands)) * _coarse(streaks, *along)
+            own = _coarse(picture, grain * blotches, grain * blotches)
+            picture.copy_(math.sqrt(1 - gray) * own + math.sqrt(gray) * (even + streaked))
     return noise
 
 
-def _coarse(noise: Tensor, grain: float) -> Tensor:
-    """White noise ``(C, H, W)`` as its neighbours share it, of the same variance."""
-    steps = torch.arange(-math.ceil(4 * grain), math.ceil(4 * grain) + 1)
-    window = torch.exp(-0.5 * (steps / grain) ** 2)
-    shares = list(zip(steps.tolist(), (window / window.norm()).tolist(), strict=True))
-    # Over opposite borders, where there is always room for the window.
-    for dim in (1, 2):
+def _coarse(noise: Tensor, down: float, across: float) -> Tensor:
+    """White noise ``(C, H, W)`` as its neighbours share it, of the same variance.
+
+    Args:
+        noise: of variance 1.
+        down: standard deviation of the window over rows, in pixels.
+        across: of that over columns.
+    """
+    for dim, grain in ((1, down), (2, across)):
+        steps = torch.arange(-math.ceil(4 * grain), math.ceil(4 * grain) + 1)
+        window = torch.exp(-0.5 * (steps / grain) ** 2)
+        shares = zip(steps.tolist(), (window / window.norm()).tolist(), strict=True)
+        # Over opposite borders, where there is always room for the window.
         noise = sum((share * noise.roll(step, dim) for step, share in shares), torch.zeros_like(noise))
     return noise
 

@@ -19,7 +19,7 @@ from lightwell.pictures import read_named
 
 __all__ = ["make_night_pairs"]
 
-_TOLD = ("ev", "warmth", "lights", "defocus", "shot", "read", "quality", "hard", "grain", "gray", "blotches")
+_TOLD = ("ev", "warmth", "lights", "defocus", "shot", "read", "quality", "hard", "grain", "gray", "blotches", "bands")
 
 
 def make_night_pairs(

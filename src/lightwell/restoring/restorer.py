@@ -37,7 +37,7 @@ _BYTES_PER_SIDE_SQUARED = 64
 _SMALLEST_TILE = 128
 # Larger tiles take longer for each pixel, as their features leave the cache; smaller ones overlap more. Guided tiles
 # need a guide that shows something, and it holds no more pixels than a tile.
-_LARGEST_TILE = {"tiles": 512, "normalised-tiles": 512, "light-then-detail": 256}
+_LARGEST_TILE = {"tiles": 512, "normalised-tiles": 512, "light-then-detail": 320}
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)  # Rec. 709
 
 

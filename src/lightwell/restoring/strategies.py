@@ -143,7 +143,7 @@ class LightThenDetail:
     blends_in_guide: bool = True
 
     def overlap(self, tile: int) -> int:
-        return min(32, tile // 4)
+        return min(24, tile // 4)
 
     def guide(self, load: Load, size: tuple[int, int], tile: int | None = None) -> Guide:  # noqa: ARG002
         before = reduce_area(load, size, self._small(size))

@@ -1,7 +1,7 @@
 // Light, then detail, as lightwell.restoring has it: its functions bear the same names and give the same numbers.
 // A field is {channels, height, width, data}: float32, one channel after the other. A box is {top, bottom, left, right}.
 
-const LARGEST_TILE = 256;
+const LARGEST_TILE = 320;
 const LONGEST = 2;
 const STEP = 8;
 
@@ -355,6 +355,6 @@ export async function lightThenDetail({ light, detail }, thumbnail, { size, load
     const change = combine((value, was) => value - was, await detail(input), lit);
     return combine((was, all, smooth) => was + controls.denoise * (all - smooth), lit, change, smoothPart(change));
   };
-  const overlap = Math.min(32, Math.floor(LARGEST_TILE / 4));
+  const overlap = Math.min(24, Math.floor(LARGEST_TILE / 4));
   await inTiles(load, store, size, restore, { tile: LARGEST_TILE, overlap, progress });
 }
