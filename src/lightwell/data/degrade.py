@@ -139,7 +139,7 @@ class Degradation:
     hard_chance: float = 0.0
     grain: tuple[float, float] = (0.3, 1.5)
     grain_chance: float = 0.0
-    gray: tuple[float, float] = (0.0, 0.98)
+    gray: tuple[float, float] = (0.3, 1.0)
     blotches: tuple[float, float] = (1.0, 3.0)
     bands: float = 0.6
     veil: float = 0.0
