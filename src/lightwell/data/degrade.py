@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-__all__ = ["Degradation", "Shots", "by_lamps", "degrade", "expose", "to_linear", "to_srgb", "veils"]
+__all__ = ["Degradation", "Shots", "by_lamps", "degrade", "expose", "to_linear", "to_srgb"]
 
 _PATH_STEPS = 64
 _FLAT = 0.01
@@ -178,19 +178,13 @@ class Degradation:
             grain=uniform(*self.grain) * happens(self.grain_chance) if self.grain_chance else torch.zeros(n),
             gray=uniform(*self.gray) if self.grain_chance else torch.zeros(n),
             blotches=uniform(*self.blotches) if self.grain_chance else torch.ones(n),
-            veil=veils(n, self.veil, generator),
+            veil=uniform(-self.veil, self.veil, 1).clamp_min(0) * torch.exp2(uniform(-1, 1, 3))
+            if self.veil
+            else torch.zeros(n, 3),
             bands=(uniform(-2, 2).abs() - 1).clamp_min(0) * self.bands * torch.where(happens(0.7), 1.0, -1.0)
             if self.grain_chance
             else torch.zeros(n),
         )
-
-
-def veils(n: int, most: float, generator: torch.Generator) -> Tensor:
-    """Stray light over ``n`` pictures, ``(n, 3)`` in linear light, as :class:`Degradation` tells; draws none for 0."""
-    if not most:
-        return torch.zeros(n, 3)
-    level = torch.rand((n, 1), generator=generator) * 2 - 1
-    return most * level.clamp_min(0) * torch.exp2(torch.rand((n, 3), generator=generator) * 2 - 1)
 
 
 def expose(low: Tensor, stops: Tensor) -> Tensor:

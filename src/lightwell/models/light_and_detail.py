@@ -156,7 +156,7 @@ def light_s() -> Light:
 
 @register_model
 def detail_s() -> Detail:
-    """Width 32 on squares of 2x2 pixels, 0.87 M parameters: the detail of ``lightwell-s``."""
+    """Width 32 on squares of 2x2 pixels, 0.86 M parameters: the detail of ``lightwell-s``."""
     return Detail(DetailConfig(width=32, enc_blk_nums=(2, 3), dec_blk_nums=(3, 1), patch=2))
 
 

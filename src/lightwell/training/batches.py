@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from lightwell.data.degrade import degrade, veils
+from lightwell.data.degrade import degrade
 from lightwell.data.folders import find_pictures
 from lightwell.data.paired import load_picture
 from lightwell.data.public import find_set
@@ -81,16 +81,15 @@ class Batches(Dataset[Batch]):
         stops = torch.randn(n, generator=generator).clamp(-3, 3) * stage.exposure
         shots = recipe.degradation.sample(n, generator)
         tints = torch.randn(n, 3, generator=generator).clamp(-3, 3) * stage.tint
-        veil = veils(n, stage.veil, generator)
         fixed = self.steady[group]
-        stops, (tints, veil) = stops.masked_fill(fixed, 0), (x.masked_fill(fixed[:, None], 0) for x in (tints, veil))
+        stops, tints = stops.masked_fill(fixed, 0), tints.masked_fill(fixed[:, None], 0)
 
         mine = torch.arange(n) % self.world == self.rank
         parts = []
         if len(real := (mine & ~synthetic).nonzero()[:, 0]):
             cut = self.pairs.cut(pair[real], view, draws[real])
             low, target = cut[:, : self.task.planes], cut[:, self.task.planes :]
-            parts.append(self.task.move(low, target, stops[real], tints[real], veil[real]))
+            parts.append(self.task.move(low, target, stops[real], tints[real]))
         if len(made := (mine & synthetic).nonzero()[:, 0]):
             # A good photograph has no noise to keep, and its aliasing would be taught as detail.
             good = self.photographs.cut(photograph[made], replace(view, sampling="area"), draws[made])

@@ -112,7 +112,6 @@ class Stage:
         synthetic: share of each batch that is made from good photographs by ``degradation``.
         exposure: standard deviation in stops of the shift of a real dark picture's exposure, cut at three.
         tint: the same for single channels, on top; tasks on 8-bit pictures leave it out.
-        veil: most stray light over real dark pictures, as ``Degradation.veil``; the task ``light`` alone heeds it.
         references: whether batches bring good photographs of other scenes along.
         turns: what learns from what.
 
@@ -131,7 +130,6 @@ class Stage:
     synthetic: float = 0.0
     exposure: float = 0.4
     tint: float = 0.0
-    veil: float = 0.0
     references: bool = False
     turns: tuple[Turn, ...] = (Turn(),)
 

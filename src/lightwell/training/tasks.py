@@ -44,15 +44,14 @@ class Task(Protocol):
             DataError: when a picture cannot be read or the sizes differ.
         """
 
-    def move(self, low: Tensor, target: Tensor, stops: Tensor, tints: Tensor, veil: Tensor) -> tuple[Tensor, Tensor]:
-        """A batch at other exposures, under stray light.
+    def move(self, low: Tensor, target: Tensor, stops: Tensor, tints: Tensor) -> tuple[Tensor, Tensor]:
+        """A batch at other exposures.
 
         Args:
             low: ``(N, planes, H, W)``.
             target: ``(N, 3, H, W)``.
             stops: ``(N,)`` exposure in EV.
             tints: ``(N, 3)`` the same for single channels, on top.
-            veil: ``(N, 3)`` linear light that is added to dark pictures everywhere.
         """
 
     def judged(self, pair: Pair) -> Tensor:
@@ -68,14 +67,7 @@ class Restoration:
     def load(self, pair: Pair) -> Tensor:
         return load_pair(pair)
 
-    def move(
-        self,
-        low: Tensor,
-        target: Tensor,
-        stops: Tensor,
-        tints: Tensor,  # noqa: ARG002
-        veil: Tensor,  # noqa: ARG002
-    ) -> tuple[Tensor, Tensor]:
+    def move(self, low: Tensor, target: Tensor, stops: Tensor, tints: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG002
         return expose(low, stops), target
 
     def judged(self, pair: Pair) -> Tensor:
@@ -98,9 +90,9 @@ class Light:
     def load(self, pair: Pair) -> Tensor:
         return reduced(load_pair(pair), self.side).half()
 
-    def move(self, low: Tensor, target: Tensor, stops: Tensor, tints: Tensor, veil: Tensor) -> tuple[Tensor, Tensor]:
-        gain, veil = (x[:, :, None, None].to(low.device) for x in (torch.exp2(stops[:, None] + tints), veil))
-        return to_srgb((to_linear(low) * gain + veil).clamp(0, 1)), target
+    def move(self, low: Tensor, target: Tensor, stops: Tensor, tints: Tensor) -> tuple[Tensor, Tensor]:
+        gain = torch.exp2(stops[:, None] + tints)[:, :, None, None].to(low.device)
+        return to_srgb((to_linear(low) * gain).clamp(0, 1)), target
 
     def judged(self, pair: Pair) -> Tensor:
         return reduced(load_pair(pair), self.thumbnail)
@@ -130,14 +122,7 @@ class Detail:
         lit, stops = lighting.apply(low, Box(0, height, 0, width), size)
         return torch.from_numpy(np.concatenate((lit, stops, target), 2)).half()
 
-    def move(
-        self,
-        low: Tensor,
-        target: Tensor,
-        stops: Tensor,
-        tints: Tensor,
-        veil: Tensor,  # noqa: ARG002
-    ) -> tuple[Tensor, Tensor]:
+    def move(self, low: Tensor, target: Tensor, stops: Tensor, tints: Tensor) -> tuple[Tensor, Tensor]:
         gain = torch.exp2(stops[:, None] + tints)[:, :, None, None].to(low.device)
         return torch.cat((low[:, :3] * gain, low[:, 3:]), 1), target * gain
 
@@ -162,14 +147,7 @@ class Fronted:
         low, target = (part.numpy() for part in (load_pair(pair).float() / 255).chunk(2, 2))
         return torch.from_numpy(np.concatenate((self.show(low), target), 2)).half()
 
-    def move(
-        self,
-        low: Tensor,
-        target: Tensor,
-        stops: Tensor,  # noqa: ARG002
-        tints: Tensor,  # noqa: ARG002
-        veil: Tensor,  # noqa: ARG002
-    ) -> tuple[Tensor, Tensor]:
+    def move(self, low: Tensor, target: Tensor, stops: Tensor, tints: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG002
         return low, target
 
     def judged(self, pair: Pair) -> Tensor:
