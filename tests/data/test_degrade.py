@@ -143,6 +143,14 @@ def test_grain_is_drawn_as_often_as_asked_and_moves_no_other_draw() -> None:
     assert torch.equal(plain.seed, drawn.seed)
 
 
+def test_louder_noise_reaches_further_and_starts_where_it_did() -> None:
+    usual, louder = Degradation(), Degradation().louder(2)
+    assert louder.shot == (usual.shot[0], pytest.approx(4 * usual.shot[1]))
+    assert louder.read == (usual.read[0], pytest.approx(2 * usual.read[1]))
+    # Less than the weakest: that is all there is.
+    assert len(set(usual.louder(0.01).shot)) == 1
+
+
 def test_a_white_balance_error_trades_red_for_blue() -> None:
     target = torch.full((1, 3, 4, 4), 0.5)
     red, green, blue = to_linear(degrade(target, shots(warmth=torch.tensor([1.0]))))[0, :, 0, 0]

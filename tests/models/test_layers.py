@@ -20,11 +20,17 @@ from lightwell.models.layers import (
 def test_depthwise_is_the_plain_dilated_convolution(dilation: int, size: tuple[int, int]) -> None:
     torch.manual_seed(0)
     layer = DepthwiseConv2d(6, dilation).double()
-    x = torch.randn(2, 6, *size, dtype=torch.float64)
+    x = torch.randn(2, 6, *size, dtype=torch.float64, requires_grad=True)
+    wrt = x, layer.weight, layer.bias
+    given = torch.randn_like(x)
 
+    out = layer(x)
     expected = F.conv2d(x, layer.weight, layer.bias, padding=dilation, dilation=dilation, groups=6)
 
-    torch.testing.assert_close(layer(x), expected, atol=1e-12, rtol=0)
+    torch.testing.assert_close(out, expected, atol=1e-12, rtol=0)
+    torch.testing.assert_close(
+        torch.autograd.grad(out, wrt, given), torch.autograd.grad(expected, wrt, given), atol=1e-12, rtol=1e-12
+    )
 
 
 def test_pair_convolution_is_the_grouped_one() -> None:

@@ -8,18 +8,19 @@ import torch.nn.functional as F
 from torch import nn
 
 from lightwell.data.degrade import to_srgb
-from lightwell.models.darkir import DarkIRConfig, DecoderBlock, EncoderBlock
+from lightwell.models.darkir import DarkIRConfig, DecoderBlock, EncoderBlock, FreMLP, LocalBlock
 from lightwell.models.light_and_detail import Detail, DetailConfig, Light, normalise
 
 TINY = DarkIRConfig(width=4, enc_blk_nums=(1, 1, 1), dec_blk_nums=(1, 1, 1), dilations=(1, 4))
 PLAIN = DetailConfig(**vars(TINY))
 PATCHES = DetailConfig(width=4, enc_blk_nums=(1, 1), dec_blk_nums=(1, 1), dilations=(1, 4), patch=2)
+LOCAL = DetailConfig(**{**vars(PATCHES), "local": 1})
 
 
 def randomised(net: nn.Module, seed: int = 0, size: float = 0.2) -> nn.Module:
     torch.manual_seed(seed)
     for module in net.modules():
-        if isinstance(module, EncoderBlock | DecoderBlock):
+        if isinstance(module, EncoderBlock | DecoderBlock | LocalBlock):
             nn.init.normal_(module.beta, 0, size)
             nn.init.normal_(module.gamma, 0, size)
     nn.init.normal_(net.ending.weight, 0, size)  # type: ignore[union-attr, arg-type]
@@ -72,7 +73,9 @@ def test_what_the_light_keeps_stays_as_it_was() -> None:
     torch.testing.assert_close(net(thumbnail), thumbnail, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize(("net", "planes"), [(Light(TINY), 3), (Detail(PLAIN), 4), (Detail(PATCHES), 4)])
+@pytest.mark.parametrize(
+    ("net", "planes"), [(Light(TINY), 3), (Detail(PLAIN), 4), (Detail(PATCHES), 4), (Detail(LOCAL), 4)]
+)
 @pytest.mark.parametrize("size", [(1, 1), (1, 48), (7, 5), (32, 48), (33, 17)])
 def test_any_size_comes_back_and_every_parameter_learns(net: nn.Module, planes: int, size: tuple[int, int]) -> None:
     randomised(net)
@@ -116,3 +119,12 @@ def test_patches_are_taken_for_pixels() -> None:
 def test_patches_are_of_one_pixel_at_least() -> None:
     with pytest.raises(ValueError, match="patch must be positive: 0"):
         DetailConfig(patch=0)
+
+
+def test_local_levels_leave_the_spectrum_out() -> None:
+    net = Detail(LOCAL)
+    with_spectrum = [name for name, module in net.named_modules() if isinstance(module, FreMLP)]
+    assert {name.split(".modules_list")[0] for name in with_spectrum} == {"encoders.1", "middle_blks_enc"}
+    assert not any(isinstance(module, FreMLP) for module in Detail(DetailConfig(local=3)).encoders.modules())
+    with pytest.raises(ValueError, match="local is a number of levels, 0 to 3, not 4"):
+        DetailConfig(local=4)

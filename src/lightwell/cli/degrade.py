@@ -70,6 +70,9 @@ def degrade(
     hardness: Annotated[
         tuple[float, float], typer.Option(metavar="LOW HIGH", help="How hard that light is, drawn between the two.")
     ] = (0.0, 1.3),
+    noise: Annotated[
+        float, typer.Option(min=0.01, metavar="FACTOR", help="How strong the strongest noise is, beside the usual.")
+    ] = 1.0,
     grain: Annotated[
         float, typer.Option(min=0, max=1, help="Share whose noise is coarse, as developing and reducing leave it.")
     ] = 0.0,
@@ -125,7 +128,9 @@ def degrade(
         raise typer.BadParameter(f"--ev is a lower and a higher exposure, not {ev[0]:g} {ev[1]:g}")
     if not 0 <= hardness[0] <= hardness[1]:
         raise typer.BadParameter(f"--hardness is a lower and a higher power, not {hardness[0]:g} {hardness[1]:g}")
-    settings = Degradation(ev=ev, blur_chance=shaken, hard=hardness, hard_chance=hard, grain_chance=grain, veil=veil)
+    settings = Degradation(
+        ev=ev, blur_chance=shaken, hard=hardness, hard_chance=hard, grain_chance=grain, veil=veil
+    ).louder(noise)
     if coco is not None:
         if len(inputs) != 1 or not Path(inputs[0] or "-").is_dir() or overwrite or skip_existing:
             raise typer.BadParameter(

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import io
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 
 import torch
@@ -143,6 +143,11 @@ class Degradation:
     blotches: tuple[float, float] = (1.0, 3.0)
     bands: float = 0.6
     veil: float = 0.0
+
+    def louder(self, factor: float) -> Degradation:
+        """The same with the strongest noise so many times as strong, in standard deviations; the weakest stays."""
+        shot, read = self.shot[1] * factor**2, self.read[1] * factor
+        return replace(self, shot=(min(self.shot[0], shot), shot), read=(min(self.read[0], read), read))
 
     def sample(self, n: int, generator: torch.Generator) -> Shots:
         """The circumstances of ``n`` shots, from a CPU generator."""

@@ -195,7 +195,21 @@ class _SpatialAttention(nn.Module):
         return x + scaled_conv(self.conv3, gated * self.sca(gated), self.beta)
 
 
-class EncoderBlock(_SpatialAttention):
+class _EncoderAttention(_SpatialAttention):
+    """The spatial attention of an encoder, whose extra convolution comes first."""
+
+    def __init__(self, channels: int, dilations: Sequence[int], extra_depth_wise: bool) -> None:
+        super().__init__(channels, dilations, DepthwiseConv2d(channels) if extra_depth_wise else None)
+
+    def expand(self, x: Tensor) -> Tensor:
+        expanded: Tensor = self.conv1(self.extra_conv(x))
+        return expanded
+
+    def expand_part(self, x: Tensor, part: slice) -> Tensor:
+        return conv_part(self.conv1, self.extra_conv(x), part)
+
+
+class EncoderBlock(_EncoderAttention):
     """Spatial attention, then a product with the :class:`FreMLP` of the normalised features ("EBlock").
 
     Shape:
@@ -209,16 +223,8 @@ class EncoderBlock(_SpatialAttention):
         extra_depth_wise: bool = False,
         least_mean: float = 0.0,
     ) -> None:
-        extra = DepthwiseConv2d(channels) if extra_depth_wise else None
-        super().__init__(channels, dilations, extra)
+        super().__init__(channels, dilations, extra_depth_wise)
         self.freq = FreMLP(channels, least_mean=least_mean)
-
-    def expand(self, x: Tensor) -> Tensor:
-        expanded: Tensor = self.conv1(self.extra_conv(x))
-        return expanded
-
-    def expand_part(self, x: Tensor, part: slice) -> Tensor:
-        return conv_part(self.conv1, self.extra_conv(x), part)
 
     def forward(self, x: Tensor, transform: Transform | None = None) -> Tensor:
         """Restores features.
@@ -232,6 +238,22 @@ class EncoderBlock(_SpatialAttention):
             return y + y * self.freq.exported(self.norm2(y), self.gamma, transform or Transform(y))
         out: Tensor = y + self.gamma * (y * self.freq(self.norm2(y)))
         return out
+
+
+class LocalBlock(_EncoderAttention):
+    """An encoder's block that leaves the spectrum out: spatial attention, then a gated feed-forward.
+
+    Shape:
+        ``(N, C, H, W)`` to the same.
+    """
+
+    def __init__(self, channels: int, dilations: Sequence[int] = (1,), extra_depth_wise: bool = False) -> None:
+        super().__init__(channels, dilations, extra_depth_wise)
+        self.conv4 = nn.Conv2d(channels, 2 * channels, 1)
+        self.conv5 = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _feed_forward(self, self.attend(x))
 
 
 class DecoderBlock(_SpatialAttention):
@@ -258,13 +280,16 @@ class DecoderBlock(_SpatialAttention):
         return conv_part(self.conv1, x, part)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.attend(x)
-        if exporting():
-            normed, channels = self.norm2(y), self.conv5.in_channels
-            first, second = (conv_part(self.conv4, normed, slice(k, k + channels)) for k in (0, channels))
-            return y + scaled_conv(self.conv5, first * second, self.gamma)
-        out: Tensor = y + self.gamma * self.conv5(self.gate(self.conv4(self.norm2(y))))
-        return out
+        return _feed_forward(self, self.attend(x))
+
+
+def _feed_forward(block: LocalBlock | DecoderBlock, y: Tensor) -> Tensor:
+    if exporting():
+        normed, channels = block.norm2(y), block.conv5.in_channels
+        first, second = (conv_part(block.conv4, normed, slice(k, k + channels)) for k in (0, channels))
+        return y + scaled_conv(block.conv5, first * second, block.gamma)
+    out: Tensor = y + block.gamma * block.conv5(block.gate(block.conv4(block.norm2(y))))
+    return out
 
 
 class DarkIRTrunk(nn.Module):
@@ -276,6 +301,7 @@ class DarkIRTrunk(nn.Module):
         out_planes: channels that come out; by default those of the picture.
         least_mean: of every :class:`FreMLP`.
         patch: side of the squares of pixels that the first level takes for one; 1 as in the paper.
+        local: so many levels, from the picture down, have a :class:`LocalBlock` for every :class:`EncoderBlock`.
     """
 
     def __init__(
@@ -285,17 +311,18 @@ class DarkIRTrunk(nn.Module):
         out_planes: int | None = None,
         least_mean: float = 0.0,
         patch: int = 1,
+        local: int = 0,
     ) -> None:
         super().__init__()
-        self.config, self.patch = config, patch
+        self.config, self.patch, self.local = config, patch, local
         levels = len(config.enc_blk_nums)
         widths = [config.width * 2**level for level in range(levels + 1)]
 
         def encoder(count: int, level: int) -> nn.Module:
-            return _blocks(
-                EncoderBlock(widths[level], config.encoder_dilations, config.extra_depth_wise, least_mean)
-                for _ in range(count)
-            )
+            settings = widths[level], config.encoder_dilations, config.extra_depth_wise
+            if level < local:
+                return _blocks(LocalBlock(*settings) for _ in range(count))
+            return _blocks(EncoderBlock(*settings, least_mean) for _ in range(count))
 
         def decoder(count: int, level: int) -> nn.Module:
             return _blocks(DecoderBlock(widths[level], config.dilations, config.extra_depth_wise) for _ in range(count))
@@ -354,7 +381,7 @@ class DarkIRTrunk(nn.Module):
 
     def _encoded(self, blocks: nn.Module, features: Tensor, level: int) -> Tensor:
         """What a level's encoder blocks make of its features; in a graph they share one transform."""
-        if not exporting():
+        if not exporting() or level < self.local:
             encoded: Tensor = blocks(features)
             return encoded
         # What is left of the multiple divides every height at this level.

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -19,6 +23,7 @@ __all__ = [
 
 # Below this squared magnitude a spectrum's bin counts as zero: its square root has no usable gradient in float32.
 _NULL_POWER = 1e-30
+_FEW = 2  # pixels along the side of a phase
 
 
 def exporting() -> bool:
@@ -112,7 +117,8 @@ class DepthwiseConv2d(nn.Conv2d):
 
     Torch's CPU kernels fall back to a slow path for dilated depthwise kernels (25 times slower in a training step at
     dilation 4 and 9). A dilation of d is d x d interleaved undilated convolutions, so the picture is dealt into its
-    phases, convolved as one batch, and dealt back: the same sums.
+    phases, convolved as one batch, and dealt back: the same sums. Where phases would be one or two pixels wide, taps
+    are summed one by one (a ninth of the time at 16x16 and dilation 9).
 
     Args:
         channels: channels of input and output.
@@ -130,6 +136,9 @@ class DepthwiseConv2d(nn.Conv2d):
         if d == 1 or x.device.type != "cpu" or exporting():
             return super().forward(x)
         n, c, height, width = x.shape
+        if min(height, width) <= _FEW * d:
+            summed: Tensor = _Taps.apply(x, self.weight, self.bias, d)  # type: ignore[no-untyped-call]
+            return summed
         x = F.pad(x, (0, -width % d, 0, -height % d))
         rows, columns = x.shape[2] // d, x.shape[3] // d
         phases = x.permute(0, 2, 3, 1).reshape(n, rows, d, columns, d, c).permute(0, 2, 4, 1, 3, 5)
@@ -137,6 +146,44 @@ class DepthwiseConv2d(nn.Conv2d):
         out = F.conv2d(phases, self.weight, self.bias, padding=1, groups=c)
         out = out.permute(0, 2, 3, 1).reshape(n, d, d, rows, columns, c).permute(0, 3, 1, 4, 2, 5)
         return out.reshape(n, rows * d, columns * d, c).permute(0, 3, 1, 2)[:, :, :height, :width]
+
+
+class _Taps(torch.autograd.Function):
+    """A dilated depthwise 3x3 convolution as a sum over its taps of what lies within the picture."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, dilation: int) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.dilation = dilation
+        return _tapped(x, weight, dilation) + bias.reshape(-1, 1, 1)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        (grad,), (x, weight) = grads, ctx.saved_tensors
+        of_weight = torch.zeros_like(weight)
+        for row, column, given, taken in _regions(x.shape, ctx.dilation):
+            of_weight[:, 0, row, column] = (grad[given] * x[taken]).sum((0, 2, 3))
+        return _tapped(grad, weight.flip(2, 3), ctx.dilation), of_weight, grad.sum((0, 2, 3)), None
+
+
+def _tapped(x: Tensor, weight: Tensor, dilation: int) -> Tensor:
+    out = x * weight[:, 0, 1, 1].reshape(-1, 1, 1)
+    for row, column, given, taken in _regions(x.shape, dilation):
+        if (row, column) != (1, 1):
+            out[given] += x[taken] * weight[:, 0, row, column].reshape(-1, 1, 1)
+    return out
+
+
+def _regions(shape: torch.Size, dilation: int) -> Iterator[tuple[int, int, tuple[Any, ...], tuple[Any, ...]]]:
+    """Row and column of each tap, which pixels it gives to, and which it takes for them."""
+
+    def along(tap: int, length: int) -> tuple[slice, slice]:
+        ahead, behind = max((tap - 1) * dilation, 0), max((1 - tap) * dilation, 0)
+        return slice(behind, max(length - ahead, 0)), slice(ahead, max(length - behind, 0))
+
+    for row, column in product(range(3), range(3)):
+        (given, taken), (gives, takes) = along(row, shape[2]), along(column, shape[3])
+        yield row, column, (..., given, gives), (..., taken, takes)
 
 
 class PairConv2d(nn.Conv2d):

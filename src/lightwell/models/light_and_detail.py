@@ -10,6 +10,7 @@ Differences from the paper (DarkIR, ``lightwell.models.darkir``)
   same scene looks alike at any exposure, and may keep parts of the picture as they are (the *keep* plane).
 - Sides that are no multiple of 8 are padded by their edge; the paper's network pads with black.
 - The detail network's means may go through zero (``least_mean`` of ``FreMLP``), where the paper's sign of a mean jumps.
+- The detail network's first level leaves the spectrum out (``local``).
 - No side output. The light network's blocks have one branch, undilated.
 - The last convolutions start at zero, and the four phases that an enlargement deals out start equal, so that the fresh
   network is the identity on what it is given and draws no grid.
@@ -113,14 +114,20 @@ class DetailConfig(DarkIRConfig):
 
     Args:
         patch: side of the squares of pixels that the first level takes for one.
+        local: levels, from the picture down, whose encoder blocks leave the spectrum out
+            (:class:`~lightwell.models.darkir.LocalBlock`). A transform of all of a tile takes longest where it has the
+            most pixels.
     """
 
     patch: int = 1
+    local: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.patch < 1:
             raise ValueError(f"patch must be positive: {self.patch}")
+        if not 0 <= self.local <= len(self.enc_blk_nums):
+            raise ValueError(f"local is a number of levels, 0 to {len(self.enc_blk_nums)}, not {self.local}")
 
 
 @register_network(DetailConfig)
@@ -139,7 +146,9 @@ class Detail(DarkIRTrunk):
 
     def __init__(self, config: DetailConfig | None = None) -> None:
         config = config or DetailConfig(width=16)
-        super().__init__(config, config.img_channels + 1, least_mean=_LEAST_MEAN, patch=config.patch)
+        super().__init__(
+            config, config.img_channels + 1, least_mean=_LEAST_MEAN, patch=config.patch, local=config.local
+        )
         _start_even(self)
 
     def forward(self, lit: Tensor) -> Tensor:
@@ -157,7 +166,7 @@ def light_s() -> Light:
 @register_model
 def detail_s() -> Detail:
     """Width 32 on squares of 2x2 pixels, 0.86 M parameters: the detail of ``lightwell-s``."""
-    return Detail(DetailConfig(width=32, enc_blk_nums=(2, 3), dec_blk_nums=(3, 1), patch=2))
+    return Detail(DetailConfig(width=32, enc_blk_nums=(2, 3), dec_blk_nums=(3, 1), patch=2, local=1))
 
 
 def _padded(x: Tensor, multiple: int) -> Tensor:
