@@ -57,19 +57,15 @@ def start(
     # A wheel of onnxruntime that was built with OpenVINO runs it where the package itself is missing.
     if device == "openvino" and (openvino.installed() or device not in providers()):
         return openvino.OpenVino(graph, threads, precision)
-    engine = OnnxRuntime(graph, device, threads)
-    if device != "auto":
-        return engine
     from lightwell.engines.auto import Auto
     from lightwell.engines.reference import Reference
 
-    if engine.device != "cpu":
-        return Auto(engine, Reference(graph, threads))
-    if many and openvino.installed():
+    if device == "auto" and many and openvino.installed() and "cuda" not in providers():
         with suppress(DeviceError):
             quick = openvino.OpenVino(graph, threads)
             return Auto(quick, quick.trusted)
-    return engine
+    engine = OnnxRuntime(graph, device, threads)
+    return engine if device != "auto" or engine.device == "cpu" else Auto(engine, Reference(graph, threads))
 
 
 def start_brief(graph: Path, threads: int | None = None) -> Engine:
