@@ -31,7 +31,7 @@ def good(tmp_path: Path) -> Path:
 
 def test_a_set_of_pairs_with_a_table(good: Path, tmp_path: Path) -> None:
     words = ["degrade", str(good), "-o", str(tmp_path / "night"), "--pairs", "--copies", "3", "--leave-held-out"]
-    ran = CliRunner().invoke(app, [*words, "--ev", "-4", "-3", "--shaken", "1"])
+    ran = CliRunner().invoke(app, [*words, "--ev", "-4", "-3", "--shaken", "1", "--jpeg", "1", "--noise", "50"])
     assert ran.exit_code == 0, ran.output
     pairs = find_pairs(tmp_path / "night" / "low", tmp_path / "night" / "high")
     assert [pair.name for pair in pairs] == ["a_0", "a_1", "a_2", "b_0", "b_1", "b_2"]
@@ -43,6 +43,8 @@ def test_a_set_of_pairs_with_a_table(good: Path, tmp_path: Path) -> None:
     assert [row["name"] for row in rows] == [pair.name for pair in pairs]
     assert all(-4 <= float(row["ev"]) <= -3 and float(row["path"]) > 0 for row in rows)
     assert len({row["ev"] for row in rows}) == 6
+    assert all(60 <= float(row["quality"]) <= 98 for row in rows)
+    assert max(float(row["shot"]) for row in rows) > Degradation().shot[1]
     again = CliRunner().invoke(app, words)
     assert isinstance(again.exception, PlanError)
     assert "holds something" in str(again.exception)

@@ -76,6 +76,9 @@ def degrade(
     grain: Annotated[
         float, typer.Option(min=0, max=1, help="Share whose noise is coarse, as developing and reducing leave it.")
     ] = 0.0,
+    jpeg: Annotated[
+        float, typer.Option(min=0, max=1, help="Share that went through JPEG, whose steps make patterns of noise.")
+    ] = 0.3,
     veil: Annotated[
         float, typer.Option(min=0, max=1, help="Most stray light over black, as a share of white; half have none.")
     ] = 0.0,
@@ -129,7 +132,13 @@ def degrade(
     if not 0 <= hardness[0] <= hardness[1]:
         raise typer.BadParameter(f"--hardness is a lower and a higher power, not {hardness[0]:g} {hardness[1]:g}")
     settings = Degradation(
-        ev=ev, blur_chance=shaken, hard=hardness, hard_chance=hard, grain_chance=grain, veil=veil
+        ev=ev,
+        blur_chance=shaken,
+        hard=hardness,
+        hard_chance=hard,
+        grain_chance=grain,
+        jpeg_chance=jpeg,
+        veil=veil,
     ).louder(noise)
     if coco is not None:
         if len(inputs) != 1 or not Path(inputs[0] or "-").is_dir() or overwrite or skip_existing:
