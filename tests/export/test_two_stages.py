@@ -46,7 +46,10 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, LightThenDetai
     weights, graphs = tmp_path_factory.mktemp("weights"), tmp_path_factory.mktemp("graphs")
     torch.manual_seed(0)
     config = DarkIRConfig(width=4, enc_blk_nums=(1, 1), dec_blk_nums=(1, 1), dilations=(1, 4))
-    nets = {"light": Light(config).eval(), "detail": Detail(DetailConfig(**vars(config), patch=2, local=1)).eval()}
+    nets = {
+        "light": Light(config).eval(),
+        "detail": Detail(DetailConfig(**vars(config), patch=2, local=1, window=16)).eval(),
+    }
     for role, net in nets.items():
         for module in net.modules():
             if isinstance(module, EncoderBlock | DecoderBlock):

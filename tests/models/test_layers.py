@@ -9,6 +9,7 @@ from lightwell.models.layers import (
     LayerNorm2d,
     PairConv2d,
     SimpleGate,
+    Windows,
     conv_part,
     safe_magnitude,
     scaled_conv,
@@ -94,3 +95,17 @@ def test_magnitude_has_finite_gradients_however_small(scale: float) -> None:
     assert null.tolist() == [scale < 1e-15, True]
     if scale == 1.0:
         assert magnitude[0].item() == 5.0
+
+
+def test_windows_by_hand() -> None:
+    # Windows of 4 of 10 pixels, cells of 1: around pixel j from j - 2 on (the half below is rounded down), kept inside.
+    x = torch.arange(10.0, dtype=torch.float64)[None, None, None].expand(1, 1, 3, 10)
+    windows = Windows(x, 4)
+    first = [0, 0, 0, 1, 2, 3, 4, 5, 6, 6]
+    means = torch.tensor([f + 1.5 for f in first], dtype=torch.float64)
+    torch.testing.assert_close(windows.means(x), means.expand(1, 1, 3, 10))
+    torch.testing.assert_close(windows.carried(windows.means(x)), means.expand(1, 1, 3, 10))
+    # Between cells of two pixels, whose middles lie at 1, 3, 5 ..., a straight line is carried back as one.
+    cells = torch.arange(5.0, dtype=torch.float64)[None, None, None].expand(1, 1, 2, 5)
+    carried = Windows(torch.zeros(1, 1, 4, 10, dtype=torch.float64), 8).carried(cells)[0, 0, 0]
+    torch.testing.assert_close(carried, ((torch.arange(10.0, dtype=torch.float64) + 0.5) / 2 - 0.5).clamp(0, 4))

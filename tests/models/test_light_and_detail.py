@@ -14,7 +14,7 @@ from lightwell.models.light_and_detail import Detail, DetailConfig, Light, norma
 TINY = DarkIRConfig(width=4, enc_blk_nums=(1, 1, 1), dec_blk_nums=(1, 1, 1), dilations=(1, 4))
 PLAIN = DetailConfig(**vars(TINY))
 PATCHES = DetailConfig(width=4, enc_blk_nums=(1, 1), dec_blk_nums=(1, 1), dilations=(1, 4), patch=2)
-LOCAL = DetailConfig(**{**vars(PATCHES), "local": 1})
+LOCAL = DetailConfig(**{**vars(PATCHES), "local": 1, "window": 16})
 
 
 def randomised(net: nn.Module, seed: int = 0, size: float = 0.2) -> nn.Module:
@@ -128,3 +128,30 @@ def test_local_levels_leave_the_spectrum_out() -> None:
     assert not any(isinstance(module, FreMLP) for module in Detail(DetailConfig(local=3)).encoders.modules())
     with pytest.raises(ValueError, match="local is a number of levels, 0 to 3, not 4"):
         DetailConfig(local=4)
+
+
+def test_far_things_do_not_reach_the_attention_of_windows() -> None:
+    """What only the attention carries far, as here, stays within a window and the cell beside it."""
+    config = DetailConfig(
+        width=4, enc_blk_nums=(1, 1), dec_blk_nums=(1, 1), middle_blk_num_enc=0, dilations=(1,), patch=2
+    )
+    changes = {}
+    for window in (0, 32):
+        net = randomised(Detail(DetailConfig(**{**vars(config), "local": 2, "window": window})))
+        lit = torch.rand(1, 4, 128, 128, generator=torch.Generator().manual_seed(1))
+        other = lit.clone()
+        other[..., 96:] = 0.5
+        with torch.inference_mode():
+            changes[window] = (net(other) - net(lit))[..., :32].abs().max()
+    assert changes[0] > 1e-4
+    assert changes[32] == 0
+
+
+def test_pictures_within_a_window_have_the_means_of_the_whole() -> None:
+    whole = randomised(Detail(DetailConfig(**{**vars(PATCHES), "local": 1})))
+    windowed = Detail(DetailConfig(**{**vars(PATCHES), "local": 1, "window": 48})).eval()
+    windowed.load_state_dict(whole.state_dict())
+    lit = torch.rand(1, 4, 40, 48)
+    torch.testing.assert_close(windowed(lit), whole(lit), rtol=0, atol=0)
+    with pytest.raises(ValueError, match="window is 0 or at least 8: 4"):
+        DetailConfig(**{**vars(PATCHES), "window": 4})

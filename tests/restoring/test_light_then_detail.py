@@ -105,7 +105,10 @@ def random_networks(seed: int) -> LightThenDetail:
     """Networks of the family with random weights, whose detail does as much as trained ones do."""
     torch.manual_seed(seed)
     shape: dict[str, Any] = {"width": 8, "enc_blk_nums": (1, 1), "dec_blk_nums": (1, 1)}
-    light, detail = Light(DarkIRConfig(**shape)).eval(), Detail(DetailConfig(**shape, patch=2, local=1)).eval()
+    light, detail = (
+        Light(DarkIRConfig(**shape)).eval(),
+        Detail(DetailConfig(**shape, patch=2, local=1, window=16)).eval(),
+    )
     for net, size in ((light, 0.015), (detail, 0.007)):
         for module in net.modules():
             if isinstance(module, EncoderBlock | DecoderBlock):

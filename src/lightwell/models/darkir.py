@@ -29,6 +29,7 @@ from lightwell.models.layers import (
     LayerNorm2d,
     PairConv2d,
     SimpleGate,
+    Windows,
     conv_part,
     exporting,
     safe_magnitude,
@@ -172,18 +173,23 @@ class _SpatialAttention(nn.Module):
         """The channels ``part`` of :meth:`expand`."""
         raise NotImplementedError
 
-    def attend(self, x: Tensor) -> Tensor:
+    def attend(self, x: Tensor, windows: Windows | None = None) -> Tensor:
+        """The features with attention, whose means are the whole picture's or those of windows."""
         if exporting():
-            return self._attend_exported(x)
+            return self._attend_exported(x, windows)
         expanded = self.expand(self.norm1(x))
         total = self.branches[0](expanded)
         for branch in self.branches[1:]:
             total = total + branch(expanded)
         gated = self.gate(total)
-        attended: Tensor = x + self.beta * self.conv3(gated * self.sca(gated))
+        attended: Tensor = x + self.beta * self.conv3(gated * self._scale(gated, windows))
         return attended
 
-    def _attend_exported(self, x: Tensor) -> Tensor:
+    def _scale(self, gated: Tensor, windows: Windows | None) -> Tensor:
+        scale: Tensor = self.sca(gated) if windows is None else windows.carried(self.sca[1](windows.means(gated)))
+        return scale
+
+    def _attend_exported(self, x: Tensor, windows: Windows | None) -> Tensor:
         """The same with the gate's halves computed apart, which spares a graph from cutting its features in two."""
         normed, channels = self.norm1(x), self.conv3.in_channels
         halves = []
@@ -192,7 +198,7 @@ class _SpatialAttention(nn.Module):
             branches = [conv_part(branch.branch[0], expanded, part) for branch in self.branches]  # type: ignore[index, arg-type]
             halves.append(sum(branches[1:], branches[0]))
         gated = halves[0] * halves[1]
-        return x + scaled_conv(self.conv3, gated * self.sca(gated), self.beta)
+        return x + scaled_conv(self.conv3, gated * self._scale(gated, windows), self.beta)
 
 
 class _EncoderAttention(_SpatialAttention):
@@ -226,14 +232,15 @@ class EncoderBlock(_EncoderAttention):
         super().__init__(channels, dilations, extra_depth_wise)
         self.freq = FreMLP(channels, least_mean=least_mean)
 
-    def forward(self, x: Tensor, transform: Transform | None = None) -> Tensor:
+    def forward(self, x: Tensor, windows: Windows | None = None, transform: Transform | None = None) -> Tensor:
         """Restores features.
 
         Args:
             x: the features.
+            windows: whose means the attention looks at; by default the whole's.
             transform: for a graph, one that the blocks of a level share; by default one of its own.
         """
-        y = self.attend(x)
+        y = self.attend(x, windows)
         if exporting():
             return y + y * self.freq.exported(self.norm2(y), self.gamma, transform or Transform(y))
         out: Tensor = y + self.gamma * (y * self.freq(self.norm2(y)))
@@ -252,8 +259,8 @@ class LocalBlock(_EncoderAttention):
         self.conv4 = nn.Conv2d(channels, 2 * channels, 1)
         self.conv5 = nn.Conv2d(channels, channels, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return _feed_forward(self, self.attend(x))
+    def forward(self, x: Tensor, windows: Windows | None = None) -> Tensor:
+        return _feed_forward(self, self.attend(x, windows))
 
 
 class DecoderBlock(_SpatialAttention):
@@ -279,8 +286,8 @@ class DecoderBlock(_SpatialAttention):
             return self.extra_conv.part_after(self.conv1, x, part)
         return conv_part(self.conv1, x, part)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return _feed_forward(self, self.attend(x))
+    def forward(self, x: Tensor, windows: Windows | None = None) -> Tensor:
+        return _feed_forward(self, self.attend(x, windows))
 
 
 def _feed_forward(block: LocalBlock | DecoderBlock, y: Tensor) -> Tensor:
@@ -302,6 +309,7 @@ class DarkIRTrunk(nn.Module):
         least_mean: of every :class:`FreMLP`.
         patch: side of the squares of pixels that the first level takes for one; 1 as in the paper.
         local: so many levels, from the picture down, have a :class:`LocalBlock` for every :class:`EncoderBlock`.
+        window: side in pixels of the windows whose means the attention looks at; 0 for the whole, as in the paper.
     """
 
     def __init__(
@@ -312,9 +320,10 @@ class DarkIRTrunk(nn.Module):
         least_mean: float = 0.0,
         patch: int = 1,
         local: int = 0,
+        window: int = 0,
     ) -> None:
         super().__init__()
-        self.config, self.patch, self.local = config, patch, local
+        self.config, self.patch, self.window = config, patch, window
         levels = len(config.enc_blk_nums)
         widths = [config.width * 2**level for level in range(levels + 1)]
 
@@ -369,25 +378,28 @@ class DarkIRTrunk(nn.Module):
         features = self.intro(x)
         skips = []
         for level, (blocks, down) in enumerate(zip(self.encoders, self.downs, strict=True)):
-            features = self._encoded(blocks, features, level)
+            features = self._through(blocks, features, level)
             skips.append(features)
             features = down(features)
-        bottom = self._encoded(self.middle_blks_enc, features, len(self.downs))
-        features = bottom + self.middle_blks_dec(bottom)
-        for blocks, up, skip in zip(self.decoders, self.ups, reversed(skips), strict=True):
-            features = blocks(up(features) + skip)
+        deepest = len(self.downs)
+        bottom = self._through(self.middle_blks_enc, features, deepest)
+        features = bottom + self._through(self.middle_blks_dec, bottom, deepest)
+        for step, (blocks, up, skip) in enumerate(zip(self.decoders, self.ups, reversed(skips), strict=True)):
+            features = self._through(blocks, up(features) + skip, deepest - 1 - step)
         change = self.ending(features)
         return (F.pixel_shuffle(change, self.patch) if self.patch > 1 else change), bottom
 
-    def _encoded(self, blocks: nn.Module, features: Tensor, level: int) -> Tensor:
-        """What a level's encoder blocks make of its features; in a graph they share one transform."""
-        if not exporting() or level < self.local:
-            encoded: Tensor = blocks(features)
-            return encoded
-        # What is left of the multiple divides every height at this level.
-        transform = Transform(features, 2 ** (len(self.downs) - level))
-        for block in blocks.modules_list:  # type: ignore[union-attr]
-            features = block(features, transform)
+    def _through(self, blocks: nn.Module, features: Tensor, level: int) -> Tensor:
+        """What some blocks of a level make of its features; they share what hangs on the size alone."""
+        of_level: list[nn.Module] = list(blocks.modules_list)  # type: ignore[arg-type]
+        window = self.window // (self.patch * 2**level)
+        windowed = window and (exporting() or max(features.shape[-2:]) > window)
+        shared: dict[str, Windows | Transform | None] = {"windows": Windows(features, window) if windowed else None}
+        if exporting() and any(isinstance(block, EncoderBlock) for block in of_level):
+            # What is left of the multiple divides every height at this level.
+            shared["transform"] = Transform(features, 2 ** (len(self.downs) - level))
+        for block in of_level:
+            features = block(features, **shared)
         return features
 
 

@@ -15,6 +15,7 @@ __all__ = [
     "LayerNorm2d",
     "PairConv2d",
     "SimpleGate",
+    "Windows",
     "conv_part",
     "exporting",
     "safe_magnitude",
@@ -96,6 +97,44 @@ class SimpleGate(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         first, second = x.chunk(2, dim=1)
         return first * second
+
+
+class Windows:
+    """Means of windows of a picture's features, around each cell of a grid, and the way back to every pixel.
+
+    Windows keep their size at the picture's borders (Chu et al., "Improving Image Restoration by Revisiting Global
+    Information Aggregation", ECCV 2022); cells are a quarter of a window wide, and what is made of the means is
+    interpolated between them. By products with matrices, which every runtime has.
+
+    Args:
+        like: ``(N, C, H, W)``, of the size and the type of the features.
+        window: side of a window in pixels; of a picture that is no larger all means are the whole's.
+    """
+
+    def __init__(self, like: Tensor, window: int) -> None:
+        (self._down, self._up), columns = (_windows(side, window, like) for side in like.shape[-2:])
+        self._across, self._back = (matrix.permute(1, 0) for matrix in columns)
+
+    def means(self, x: Tensor) -> Tensor:
+        """``(N, C, H, W)`` to the means ``(N, C, n, m)`` of the windows."""
+        return self._down @ x @ self._across
+
+    def carried(self, cells: Tensor) -> Tensor:
+        """``(N, C, n, m)`` to ``(N, C, H, W)``."""
+        return self._up @ cells @ self._back
+
+
+def _windows(length: int, window: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    """``(n, length)``, which takes means of n windows along a side, and ``(length, n)``, which carries them back."""
+    cell = max(1, window // 4)
+    number = torch.arange((length + cell - 1) // cell, device=like.device)
+    at = torch.arange(length, device=like.device)
+    first = (number * cell + (cell - window) // 2).clamp_min(0)
+    first = torch.minimum(first, (at[-1:] + 1 - window).clamp_min(0))[:, None]
+    inside = ((at >= first) & (at < first + window)).to(like.dtype)
+    between = torch.minimum(((at + 0.5) / cell - 0.5).clamp_min(0), number[-1:])
+    hats = (1 - (between[:, None] - number).abs()).clamp_min(0).to(like.dtype)
+    return inside / inside.sum(1, keepdim=True), hats
 
 
 def safe_magnitude(real: Tensor, imag: Tensor) -> tuple[Tensor, Tensor]:

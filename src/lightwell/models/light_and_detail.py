@@ -10,7 +10,8 @@ Differences from the paper (DarkIR, ``lightwell.models.darkir``)
   same scene looks alike at any exposure, and may keep parts of the picture as they are (the *keep* plane).
 - Sides that are no multiple of 8 are padded by their edge; the paper's network pads with black.
 - The detail network's means may go through zero (``least_mean`` of ``FreMLP``), where the paper's sign of a mean jumps.
-- The detail network's first level leaves the spectrum out (``local``).
+- The detail network's first level leaves the spectrum out (``local``), and its attention looks at the means of windows
+  instead of the whole (``window``).
 - No side output. The light network's blocks have one branch, undilated.
 - The last convolutions start at zero, and the four phases that an enlargement deals out start equal, so that the fresh
   network is the identity on what it is given and draws no grid.
@@ -117,10 +118,13 @@ class DetailConfig(DarkIRConfig):
         local: levels, from the picture down, whose encoder blocks leave the spectrum out
             (:class:`~lightwell.models.darkir.LocalBlock`). A transform of all of a tile takes longest where it has the
             most pixels.
+        window: side in pixels of the windows whose means the attention looks at; 0 for the whole. With the whole, what
+            is noise and what is texture is decided once for all of a tile, and neighbouring tiles may differ.
     """
 
     patch: int = 1
     local: int = 0
+    window: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -128,6 +132,8 @@ class DetailConfig(DarkIRConfig):
             raise ValueError(f"patch must be positive: {self.patch}")
         if not 0 <= self.local <= len(self.enc_blk_nums):
             raise ValueError(f"local is a number of levels, 0 to {len(self.enc_blk_nums)}, not {self.local}")
+        if self.window and self.window < (least := self.patch * self.multiple):
+            raise ValueError(f"window is 0 or at least {least}: {self.window}")
 
 
 @register_network(DetailConfig)
@@ -147,7 +153,12 @@ class Detail(DarkIRTrunk):
     def __init__(self, config: DetailConfig | None = None) -> None:
         config = config or DetailConfig(width=16)
         super().__init__(
-            config, config.img_channels + 1, least_mean=_LEAST_MEAN, patch=config.patch, local=config.local
+            config,
+            config.img_channels + 1,
+            least_mean=_LEAST_MEAN,
+            patch=config.patch,
+            local=config.local,
+            window=config.window,
         )
         _start_even(self)
 
@@ -166,7 +177,7 @@ def light_s() -> Light:
 @register_model
 def detail_s() -> Detail:
     """Width 32 on squares of 2x2 pixels, 0.86 M parameters: the detail of ``lightwell-s``."""
-    return Detail(DetailConfig(width=32, enc_blk_nums=(2, 3), dec_blk_nums=(3, 1), patch=2, local=1))
+    return Detail(DetailConfig(width=32, enc_blk_nums=(2, 3), dec_blk_nums=(3, 1), patch=2, local=1, window=192))
 
 
 def _padded(x: Tensor, multiple: int) -> Tensor:
