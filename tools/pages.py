@@ -81,8 +81,9 @@ FRONTS = """## Behind fronts
 The same network with something before it that its paper does not have (`lightwell train NAME --set front=...`):
 `normalised` shows it every picture at an exposure of its own, `lit` as the light of lightwell-s-lol lights it. These
 runs went on from `drgn-lw` for some hundred steps of small crops ([training log](training-log.md)); `drgn-lw-lit`
-ships. `drgn-lw` itself has been trained on since: its first row here is what they went on from. PSNR in dB, `strict`, means with 95 % bootstrap intervals; differences are to the first row, picture by picture,
-with Holm's corrected p of Wilcoxon's signed-rank test (`python benchmarks/fronts.py`).
+ships. `drgn-lw` itself has been trained on since: its first row here is what they went on from. PSNR in dB, `strict`,
+means with 95 % bootstrap intervals; differences are to the first row, picture by picture, with Holm's corrected p of
+Wilcoxon's signed-rank test (`python benchmarks/fronts.py`).
 
 """
 

@@ -5,10 +5,11 @@
 `~/sets` holds `lol_v1` (with `our485` and `eval15`) and `photographs`, any few hundred good photographs; this run
 had 300 of the Berkeley segmentation set and 120 pictures that `tools/smooth_pictures.py` made.
 
-As measured: 75 minutes on half a core of an AMD EPYC, beside other runs, without the crops of `frames` and `large`; then
-40 minutes of both on from there: 22.09 dB on val_seen and 19.98 dB on val_unseen (strict, 16 and 20 pictures), still
-rising. The shipped run was shortened on the way: docs/training-log.md. `--set front=normalised` or `--set front=lit` puts something before the
-network that the paper does not have (`lightwell.models.front`); `--set start=drgn-lw` goes on from what ships.
+As measured: 75 minutes on half a core of an AMD EPYC, beside other runs, without the crops of `frames` and `large`;
+then 40 minutes of both on from there: 22.09 dB on val_seen and 19.98 dB on val_unseen (strict, 16 and 20 pictures),
+still rising. The shipped run was shortened on the way: docs/training-log.md. `--set front=normalised` or `--set
+front=lit` puts something before the network that the paper does not have (`lightwell.models.front`); `--set
+start=drgn-lw` goes on from what ships.
 
 A short version of the paper's two stages. Crops at full size are there from the beginning, because all but the
 attention is local; whole frames at a fraction of their size are among them, because what the attention sees of a
