@@ -144,7 +144,7 @@ def test_far_things_do_not_reach_the_attention_of_windows() -> None:
         with torch.inference_mode():
             changes[window] = (net(other) - net(lit))[..., :32].abs().max()
     assert changes[0] > 1e-4
-    assert changes[32] == 0
+    assert changes[32] < 1e-6
 
 
 def test_pictures_within_a_window_have_the_means_of_the_whole() -> None:

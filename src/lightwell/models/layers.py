@@ -104,7 +104,7 @@ class Windows:
 
     Windows keep their size at the picture's borders (Chu et al., "Improving Image Restoration by Revisiting Global
     Information Aggregation", ECCV 2022); cells are a quarter of a window wide, and what is made of the means is
-    interpolated between them. By products with matrices, which every runtime has.
+    interpolated between them. By products with matrices, which every runtime has, channels last, as OpenVINO has them.
 
     Args:
         like: ``(N, C, H, W)``, of the size and the type of the features.
@@ -112,16 +112,22 @@ class Windows:
     """
 
     def __init__(self, like: Tensor, window: int) -> None:
-        (self._down, self._up), columns = (_windows(side, window, like) for side in like.shape[-2:])
-        self._across, self._back = (matrix.permute(1, 0) for matrix in columns)
+        self._height, self._width = like.shape[-2:]
+        (self._down, self._up), (self._across, self._back) = (_windows(side, window, like) for side in like.shape[-2:])
 
     def means(self, x: Tensor) -> Tensor:
         """``(N, C, H, W)`` to the means ``(N, C, n, m)`` of the windows."""
-        return self._down @ x @ self._across
+        channels = int(x.shape[1])  # fixed in a graph
+        rows = self._down @ x.permute(0, 2, 3, 1).reshape(-1, self._height, self._width * channels)
+        cells = self._across @ rows.reshape(-1, self._down.shape[0], self._width, channels)
+        return cells.permute(0, 3, 1, 2)
 
     def carried(self, cells: Tensor) -> Tensor:
         """``(N, C, n, m)`` to ``(N, C, H, W)``."""
-        return self._up @ cells @ self._back
+        channels = int(cells.shape[1])
+        rows = self._back @ cells.permute(0, 2, 3, 1)
+        x = self._up @ rows.reshape(-1, self._down.shape[0], self._width * channels)
+        return x.reshape(-1, self._height, self._width, channels).permute(0, 3, 1, 2)
 
 
 def _windows(length: int, window: int, like: Tensor) -> tuple[Tensor, Tensor]:
