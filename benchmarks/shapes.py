@@ -5,9 +5,8 @@ and of a training step of 4 crops of 128x128, on one thread, in turns, the least
 
 - ``pixels``: what shipped until patches came, four levels of which the first is the picture itself;
 - ``patches``: the first level on squares of 2x2 pixels (``DetailConfig.patch``);
-- ``local``: the same without the spectrum in the first level (``DetailConfig.local``);
+- ``local``: the same without the spectrum (``DetailConfig.local``);
 - ``windows``: what ships, ``local`` with attention to windows of 192 pixels (``DetailConfig.window``);
-- ``more local``: ``local`` without the spectrum in the second level either;
 - ``narrow``: ``patches`` with 24 instead of 32 channels;
 - ``shallow``: ``patches`` with a block less at each level.
 """
@@ -34,9 +33,8 @@ from lightwell.models.light_and_detail import Detail, DetailConfig
 SHAPES = {
     "pixels": DetailConfig(width=16),
     "patches": DetailConfig(width=32, enc_blk_nums=(2, 3), dec_blk_nums=(3, 1), patch=2),
-    "local": DetailConfig(width=32, enc_blk_nums=(2, 3), dec_blk_nums=(3, 1), patch=2, local=1),
-    "windows": DetailConfig(width=32, enc_blk_nums=(2, 3), dec_blk_nums=(3, 1), patch=2, local=1, window=192),
-    "more local": DetailConfig(width=32, enc_blk_nums=(2, 3), dec_blk_nums=(3, 1), patch=2, local=2),
+    "local": DetailConfig(width=32, enc_blk_nums=(2, 3), dec_blk_nums=(3, 1), patch=2, local=True),
+    "windows": DetailConfig(width=32, enc_blk_nums=(2, 3), dec_blk_nums=(3, 1), patch=2, local=True, window=192),
     "narrow": DetailConfig(width=24, enc_blk_nums=(2, 3), dec_blk_nums=(3, 1), patch=2),
     "shallow": DetailConfig(width=32, enc_blk_nums=(1, 2), dec_blk_nums=(2, 1), patch=2),
 }

@@ -48,7 +48,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, LightThenDetai
     config = DarkIRConfig(width=4, enc_blk_nums=(1, 1), dec_blk_nums=(1, 1), dilations=(1, 4))
     nets = {
         "light": Light(config).eval(),
-        "detail": Detail(DetailConfig(**vars(config), patch=2, local=1, window=16)).eval(),
+        "detail": Detail(DetailConfig(**vars(config), patch=2, local=True, window=16)).eval(),
     }
     for role, net in nets.items():
         for module in net.modules():

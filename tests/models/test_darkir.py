@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from lightwell.models import create_model
 from lightwell.models.darkir import DarkIR, DarkIRConfig, DecoderBlock, EncoderBlock, FreMLP
-from lightwell.models.spectrum import Transform
 
 NETS = {
     "net_default_w8": ["64x80", "61x75", "32x48"],
@@ -123,23 +122,6 @@ def test_empty_bins_of_the_spectrum_have_phase_zero(reference: Find, case: str) 
 
     wanted = values["fremlp_even/" + ("zero_input_output" if case == "zero_input" else "impulse_output")]
     np.testing.assert_allclose(out, wanted, rtol=0, atol=2e-5)
-
-
-@pytest.mark.parametrize(("mean", "share"), [(0.05, 1.0), (-0.02, 1.0), (0.004, 0.4), (-0.001, 0.1), (0.0, 0.0)])
-def test_a_mean_below_the_least_gives_as_much_less_as_it_is_closer_to_zero(mean: float, share: float) -> None:
-    torch.manual_seed(0)
-    paper, ours = FreMLP(4).double(), FreMLP(4, least_mean=0.01).double()
-    ours.load_state_dict(paper.state_dict())
-    x = torch.randn(2, 4, 12, 18, dtype=torch.float64)
-    x += mean - x.mean((2, 3), keepdim=True)
-
-    of_paper, out = paper(x), ours(x)
-
-    wanted = share * of_paper.mean((2, 3), keepdim=True)
-    torch.testing.assert_close(out.mean((2, 3), keepdim=True), wanted, rtol=1e-6, atol=1e-9)
-    torch.testing.assert_close(out - wanted, of_paper - of_paper.mean((2, 3), keepdim=True))
-    graph = ours.exported(x, torch.ones(1, 4, 1, 1, dtype=torch.float64), Transform(x, 4))
-    torch.testing.assert_close(graph, out, rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize(

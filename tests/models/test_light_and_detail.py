@@ -9,12 +9,12 @@ from torch import nn
 
 from lightwell.data.degrade import to_srgb
 from lightwell.models.darkir import DarkIRConfig, DecoderBlock, EncoderBlock, FreMLP, LocalBlock
-from lightwell.models.light_and_detail import Detail, DetailConfig, Light, normalise
+from lightwell.models.light_and_detail import Detail, DetailConfig, Light, bent, normalise
 
 TINY = DarkIRConfig(width=4, enc_blk_nums=(1, 1, 1), dec_blk_nums=(1, 1, 1), dilations=(1, 4))
 PLAIN = DetailConfig(**vars(TINY))
 PATCHES = DetailConfig(width=4, enc_blk_nums=(1, 1), dec_blk_nums=(1, 1), dilations=(1, 4), patch=2)
-LOCAL = DetailConfig(**{**vars(PATCHES), "local": 1, "window": 16})
+LOCAL = DetailConfig(**{**vars(PATCHES), "local": True, "window": 16})
 
 
 def randomised(net: nn.Module, seed: int = 0, size: float = 0.2) -> nn.Module:
@@ -121,13 +121,16 @@ def test_patches_are_of_one_pixel_at_least() -> None:
         DetailConfig(patch=0)
 
 
-def test_local_levels_leave_the_spectrum_out() -> None:
-    net = Detail(LOCAL)
-    with_spectrum = [name for name, module in net.named_modules() if isinstance(module, FreMLP)]
-    assert {name.split(".modules_list")[0] for name in with_spectrum} == {"encoders.1", "middle_blks_enc"}
-    assert not any(isinstance(module, FreMLP) for module in Detail(DetailConfig(local=3)).encoders.modules())
-    with pytest.raises(ValueError, match="local is a number of levels, 0 to 3, not 4"):
-        DetailConfig(local=4)
+def test_local_blocks_leave_the_spectrum_out() -> None:
+    assert not any(isinstance(module, FreMLP) for module in Detail(LOCAL).modules())
+    assert any(isinstance(module, FreMLP) for module in Detail(PATCHES).modules())
+
+
+@pytest.mark.parametrize(("lit", "expected"), [(-0.1, -0.1), (0.7, 0.7), (1.0, 1.0), (2.0, 1.5), (8.0, 1.875)])
+def test_light_above_white_is_bent_by_hand(lit: float, expected: float) -> None:
+    assert float(bent(torch.tensor(lit))) == pytest.approx(expected)
+    shown = torch.tensor([lit, lit, lit, 0.3]).reshape(1, 4, 1, 1).expand(1, 4, 8, 8)
+    torch.testing.assert_close(Detail(PATCHES)(shown), torch.full((1, 3, 8, 8), expected))
 
 
 def test_far_things_do_not_reach_the_attention_of_windows() -> None:
@@ -137,19 +140,19 @@ def test_far_things_do_not_reach_the_attention_of_windows() -> None:
     )
     changes = {}
     for window in (0, 32):
-        net = randomised(Detail(DetailConfig(**{**vars(config), "local": 2, "window": window})))
+        net = randomised(Detail(DetailConfig(**{**vars(config), "local": True, "window": window})))
         lit = torch.rand(1, 4, 128, 128, generator=torch.Generator().manual_seed(1))
         other = lit.clone()
         other[..., 96:] = 0.5
         with torch.inference_mode():
             changes[window] = (net(other) - net(lit))[..., :32].abs().max()
-    assert changes[0] > 1e-4
+    assert changes[0] > 1e-5
     assert changes[32] < 1e-6
 
 
 def test_pictures_within_a_window_have_the_means_of_the_whole() -> None:
-    whole = randomised(Detail(DetailConfig(**{**vars(PATCHES), "local": 1})))
-    windowed = Detail(DetailConfig(**{**vars(PATCHES), "local": 1, "window": 48})).eval()
+    whole = randomised(Detail(DetailConfig(**{**vars(PATCHES), "local": True})))
+    windowed = Detail(DetailConfig(**{**vars(PATCHES), "local": True, "window": 48})).eval()
     windowed.load_state_dict(whole.state_dict())
     lit = torch.rand(1, 4, 40, 48)
     torch.testing.assert_close(windowed(lit), whole(lit), rtol=0, atol=0)

@@ -31,7 +31,7 @@ def tiny_light() -> Light:
 
 @register_model
 def tiny_detail() -> Detail:
-    return Detail(DetailConfig(**vars(SMALL), patch=2, local=1, window=16))
+    return Detail(DetailConfig(**vars(SMALL), patch=2, local=True, window=16))
 
 
 def of(recipe: Recipe, task: str, **changes: object) -> Recipe:

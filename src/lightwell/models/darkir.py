@@ -36,7 +36,7 @@ from lightwell.models.layers import (
     scaled_conv,
 )
 from lightwell.models.registry import register_model, register_network
-from lightwell.models.spectrum import Transform, mean_bin
+from lightwell.models.spectrum import Transform
 
 __all__ = ["DarkIR", "DarkIRConfig", "DarkIRTrunk", "DecoderBlock", "EncoderBlock", "FreMLP"]
 
@@ -95,23 +95,16 @@ class FreMLP(nn.Module):
 
     Runs in float32 whatever the surrounding precision: the un-normalised spectrum overflows float16.
 
-    The mean's phase is its sign. Where a channel's mean is next to nothing, the sign is chance, and yet it says which
-    way the MLP's result goes, to which all channels contribute: the least rounding turns it round, and the picture
-    changes by several levels. ``least_mean`` lets the result go through zero there instead.
-
     Args:
         channels: channels of the input.
         expand: the MLP's hidden channels per channel.
-        least_mean: a mean between this and its negative gives as much less of the MLP's result as it is closer to zero;
-            0 as in the paper.
 
     Shape:
         ``(N, C, H, W)`` to the same.
     """
 
-    def __init__(self, channels: int, expand: int = 2, least_mean: float = 0.0) -> None:
+    def __init__(self, channels: int, expand: int = 2) -> None:
         super().__init__()
-        self.least_mean = least_mean
         self.process1 = nn.Sequential(
             nn.Conv2d(channels, expand * channels, 1),
             nn.LeakyReLU(0.1),
@@ -125,9 +118,6 @@ class FreMLP(nn.Module):
             real, imag = spectrum.real, spectrum.imag
             magnitude, null = safe_magnitude(real, imag)
             mapped = self.process1(magnitude.masked_fill(null, 0.0))
-            if self.least_mean:
-                least = self.least_mean * mean_bin(x.shape[-2], x.shape[-1], magnitude)
-                magnitude, null = torch.maximum(magnitude, least), null & (least == 0)
             gain = mapped / magnitude
             # A bin that is exactly zero has phase 0, so its new magnitude is its new real part.
             new = torch.complex(torch.where(null, mapped, real * gain), imag * gain)
@@ -140,8 +130,6 @@ class FreMLP(nn.Module):
         spectrum = transform.forward(x) + torch.tensor([[[_NULL_BIN]], [[0.0]]], dtype=x.dtype)
         magnitude = spectrum.square().sum(2).sqrt()
         mapped = scaled_conv(last, bend(first(magnitude.permute(0, 3, 1, 2))), scale)  # type: ignore[arg-type]
-        if self.least_mean:
-            magnitude = torch.maximum(magnitude, (self.least_mean * transform.mean_bin).unsqueeze(-1))
         gain = mapped.permute(0, 2, 3, 1) / magnitude
         return transform.inverse(spectrum * gain.unsqueeze(2))
 
@@ -227,10 +215,9 @@ class EncoderBlock(_EncoderAttention):
         channels: int,
         dilations: Sequence[int] = (1,),
         extra_depth_wise: bool = False,
-        least_mean: float = 0.0,
     ) -> None:
         super().__init__(channels, dilations, extra_depth_wise)
-        self.freq = FreMLP(channels, least_mean=least_mean)
+        self.freq = FreMLP(channels)
 
     def forward(self, x: Tensor, windows: Windows | None = None, transform: Transform | None = None) -> Tensor:
         """Restores features.
@@ -306,9 +293,8 @@ class DarkIRTrunk(nn.Module):
         config: the structure.
         in_planes: channels that go in; by default those of the picture.
         out_planes: channels that come out; by default those of the picture.
-        least_mean: of every :class:`FreMLP`.
         patch: side of the squares of pixels that the first level takes for one; 1 as in the paper.
-        local: so many levels, from the picture down, have a :class:`LocalBlock` for every :class:`EncoderBlock`.
+        local: a :class:`LocalBlock` for every :class:`EncoderBlock`.
         window: side in pixels of the windows whose means the attention looks at; 0 for the whole, as in the paper.
     """
 
@@ -317,9 +303,8 @@ class DarkIRTrunk(nn.Module):
         config: DarkIRConfig,
         in_planes: int | None = None,
         out_planes: int | None = None,
-        least_mean: float = 0.0,
         patch: int = 1,
-        local: int = 0,
+        local: bool = False,
         window: int = 0,
     ) -> None:
         super().__init__()
@@ -328,10 +313,10 @@ class DarkIRTrunk(nn.Module):
         widths = [config.width * 2**level for level in range(levels + 1)]
 
         def encoder(count: int, level: int) -> nn.Module:
-            settings = widths[level], config.encoder_dilations, config.extra_depth_wise
-            if level < local:
-                return _blocks(LocalBlock(*settings) for _ in range(count))
-            return _blocks(EncoderBlock(*settings, least_mean) for _ in range(count))
+            block = LocalBlock if local else EncoderBlock
+            return _blocks(
+                block(widths[level], config.encoder_dilations, config.extra_depth_wise) for _ in range(count)
+            )
 
         def decoder(count: int, level: int) -> nn.Module:
             return _blocks(DecoderBlock(widths[level], config.dilations, config.extra_depth_wise) for _ in range(count))

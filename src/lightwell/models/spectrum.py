@@ -16,7 +16,7 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["Transform", "mean_bin"]
+__all__ = ["Transform"]
 
 _LEAST_FOLD = 4
 
@@ -30,15 +30,11 @@ class Transform:
     Args:
         like: ``(N, C, H, W)``, of the size and the type that is to be transformed.
         fold: a divisor of H by which the columns' transform may be split.
-
-    Attributes:
-        mean_bin: as of the function of that name; the first bin is the first here too.
     """
 
     def __init__(self, like: Tensor, fold: int = 1) -> None:
         self._height, width = like.shape[-2:]
         self._bins, self._fold, self._part = width // 2 + 1, fold, self._height // fold
-        self.mean_bin = mean_bin(self._height, width, like)
         self._rows, self._rows_back = _rows_matrix(width, like), _rows_matrix_back(self._height, width, like)
         if fold < _LEAST_FOLD:
             self._columns, self._columns_back = (_columns_matrix(self._height, like, way) for way in (1, -1))
@@ -75,19 +71,6 @@ class Transform:
             rows = self._waves_back @ waves.reshape(-1, 2 * part, fold * 2 * bins * channels)
         x = self._rows_back @ rows.reshape(-1, self._height, 2 * bins, channels)
         return x.permute(0, 3, 1, 2)
-
-
-def mean_bin(height: int, width: int, like: Tensor) -> Tensor:
-    """The spectrum of a picture that is 1 everywhere, ``(H, W // 2 + 1)``: H W at the first bin, 0 elsewhere.
-
-    Args:
-        height: H.
-        width: W.
-        like: a tensor of the type and the device.
-    """
-    row = torch.arange(height, device=like.device)[:, None]
-    number = torch.arange(width // 2 + 1, device=like.device)
-    return (row + number == 0).to(like.dtype) * height * width
 
 
 def _rows_matrix(width: int, like: Tensor) -> Tensor:

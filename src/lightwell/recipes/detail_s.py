@@ -2,19 +2,23 @@ r"""detail-s, the detail of ``lightwell-s``: noise and shake taken out of lit pi
 
     lightwell degrade ~/sets/photographs -o ~/sets/shaken --pairs --copies 6 --seed 13 --shaken 0.5 \
         --hard 0.25 --hardness 0.5 1.3 --grain 0.6 --noise 2 --jpeg 0.6 --leave-held-out
+    lightwell degrade ~/sets/photographs -o ~/sets/grainy --pairs --copies 3 --seed 51 --shaken 0.1 \
+        --ev -2.5 0 --hard 0.6 --hardness 0.5 1.3 --grain 0.8 --noise 3 --jpeg 0.5 --leave-held-out
     mkdir ~/sets/smooth && python tools/smooth_pictures.py ~/sets/smooth 120
     lightwell degrade ~/sets/smooth -o ~/sets/smooth_night --pairs --copies 2 --seed 43 --shaken 0 \
         --ev -6 -1 --grain 0.6 --noise 2 --jpeg 0.6
+    lightwell degrade ~/sets/smooth -o ~/sets/smooth_grainy --pairs --copies 2 --seed 53 --shaken 0 \
+        --ev -2.5 0 --hard 0.5 --grain 0.8 --noise 3 --jpeg 0.5
     lightwell train detail-s --set data=~/sets
 
-On smooth pictures, skies and walls, it learns to draw no grid and no steps of 8 bits that a large gain lays bare. Six
-in ten pictures have coarse noise, which neighbours and channels share and which runs in bands: cameras leave such, and
-fine noise teaches nothing of it. The strongest noise is twice as strong as LOL v1's, six in ten went through JPEG, and
-a quarter is taken against the light, where noise lies in the shadows alone. What the network has never seen it takes
-for texture, and as its attention looks at the means of a whole tile, it does so tile by tile. Every fifth batch is as
-large as a tile.
+On smooth pictures, skies and walls, it learns to draw no grid and no steps of 8 bits that a large gain lays bare. Most
+pictures have coarse noise, which neighbours and channels share and which runs in bands: cameras leave such, and fine
+noise teaches nothing of it. The strongest noise is two and three times as strong as LOL v1's, also where little light
+is needed (`grainy`), many pictures went through JPEG, and many are taken against the light, where noise lies in the
+shadows alone. What the network has never seen it takes for texture. Every fifth batch is as large as a tile.
 
 Pictures are lit by their targets' own thumbnails, so small crops at full size are enough and no step is spent on light.
+The stops they were lit by must not tell their noise (``lightwell.restoring.lighting``).
 """
 
 from __future__ import annotations
@@ -33,7 +37,14 @@ recipe = Recipe(
     name="detail-s",
     model="detail-s",
     task="detail",
-    pairs={"lol_v1:train": 0.36, "shaken": 0.43, "smooth_night": 0.16, "same:photographs": 0.05},
+    pairs={
+        "lol_v1:train": 0.30,
+        "shaken": 0.30,
+        "grainy": 0.20,
+        "smooth_night": 0.09,
+        "smooth_grainy": 0.07,
+        "same:photographs": 0.04,
+    },
     validate_every=500,
     save_every=250,
     clip=0.5,

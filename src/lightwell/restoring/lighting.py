@@ -25,6 +25,7 @@ _BLACK = 1 / 64
 _DARKEST = 1e-3
 _SLOPES = 0.02, 20.0
 _LEVEL = 1 / 255
+_STEADY = 4.0  # cells
 
 
 def mean_level(picture: Floats) -> float:
@@ -89,4 +90,23 @@ def light_up(thumbnail: Floats, guide: Floats, sigma: float = 1.5) -> Lighting:
     offset = blur(wanted - slope * seen)
     gain = (guide.mean(2, keepdims=True) + _LEVEL) / (thumbnail.mean(2, keepdims=True) + _LEVEL)
     stops = np.log2(np.maximum(gain, 1 / 64)) / 4
-    return Lighting(blur(slope) * ratio, offset, np.asarray(stops, np.float32))
+    return Lighting(blur(slope) * ratio, offset, _steadied(np.asarray(stops, np.float32), guide))
+
+
+def _steadied(stops: Floats, guide: Floats) -> Floats:
+    """Stops that follow the guide's shapes without the noise of single cells: a guided filter.
+
+    The dark thumbnail's noise is in its cells as in its pixels, the less the larger they are. A network that sees it
+    in the stops takes it for the measure of the noise in the picture, and leaves large pictures as noisy as they are.
+    """
+    down, across = blur_matrix(len(guide), _STEADY), blur_matrix(guide.shape[1], _STEADY).T
+
+    def blur(field: Floats) -> Floats:
+        return separable(down, field, across)
+
+    shape = guide.mean(2, keepdims=True)
+    shape_mean, stops_mean = blur(shape), blur(stops)
+    variance = np.maximum(blur(shape * shape) - shape_mean**2, 0)
+    slope = (blur(shape * stops) - shape_mean * stops_mean) / (variance + _CONTRAST)
+    steady: Floats = blur(slope) * shape + blur(stops_mean - slope * shape_mean)
+    return steady

@@ -171,9 +171,11 @@ class LightThenDetail:
             if controls.preview or controls.denoise == 0:
                 return lit
             seen = np.concatenate((lit, stops), axis=2) if self.tells_stops else np.clip(lit, 0, 1)
-            change = self.detail(seen) - lit
+            white = np.minimum(lit, 1)  # what is lit beyond it would glow, as a change that varies slowly
+            change = np.minimum(self.detail(seen), 1) - white
             change -= _smooth_part(change)
-            return lit + np.float32(controls.denoise) * change
+            restored: Floats = white + np.float32(controls.denoise) * change
+            return restored
 
         return restore
 

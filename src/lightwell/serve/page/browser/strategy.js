@@ -187,7 +187,24 @@ export function lightUp(thumbnail, guide) {
     const gain = (mean(guide) + 1 / 255) / (mean(thumbnail) + 1 / 255);
     stops.data[k] = Math.log2(Math.max(gain, 1 / 64)) / 4;
   }
-  return { slope: scaled(window(slope), ratio), offset, stops };
+  return { slope: scaled(window(slope), ratio), offset, stops: steadied(stops, guide) };
+}
+
+/** Stops that follow the guide's shapes without the noise of single cells. */
+function steadied(stops, guide) {
+  const window = (grid) => blur(grid, 4);
+  const shape = field(1, guide.height, guide.width);
+  const size = shape.data.length;
+  for (let k = 0; k < size; k += 1) {
+    shape.data[k] = (guide.data[k] + guide.data[size + k] + guide.data[2 * size + k]) / 3;
+  }
+  const [shapes, levels] = [window(shape), window(stops)];
+  const both = window(combine((a, b) => a * b, shape, stops));
+  const square = window(combine((a) => a * a, shape));
+  const slope = combine((product, power, x, y) => (product - x * y) / (Math.max(power - x * x, 0) + 1e-3),
+    both, square, shapes, levels);
+  const offset = window(combine((y, a, x) => y - a * x, levels, slope, shapes));
+  return combine((a, x, b) => a * x + b, window(slope), shape, offset);
 }
 
 /** Brightness and warmth on a field of sRGB values. */
@@ -352,8 +369,9 @@ export async function lightThenDetail({ light, detail }, thumbnail, { size, load
     const input = field(4, piece.height, piece.width);
     input.data.set(lit.data);
     input.data.set(enlarge(lines.stops, box, size).data, lit.data.length);
-    const change = combine((value, was) => value - was, await detail(input), lit);
-    return combine((was, all, smooth) => was + controls.denoise * (all - smooth), lit, change, smoothPart(change));
+    const white = combine((value) => Math.min(value, 1), lit);
+    const change = combine((value, was) => Math.min(value, 1) - was, await detail(input), white);
+    return combine((was, all, smooth) => was + controls.denoise * (all - smooth), white, change, smoothPart(change));
   };
   const overlap = Math.min(24, Math.floor(LARGEST_TILE / 4));
   await inTiles(load, store, size, restore, { tile: LARGEST_TILE, overlap, progress });
