@@ -44,22 +44,22 @@ def test_the_same_scene_at_any_exposure_looks_alike() -> None:
 def test_normalised_values_by_hand() -> None:
     # A level whose light's power is 0.208: with the floor 0.21, half of what it is to be, so 2 ^ 2.2 times the light.
     dark = encoded(0.208**2.2)
-    bent, stops = normalise(torch.full((1, 3, 1, 2), dark))
-    torch.testing.assert_close(bent, torch.full((1, 3, 1, 2), encoded((2 * 0.208) ** 2.2)))
+    normalised, stops = normalise(torch.full((1, 3, 1, 2), dark))
+    torch.testing.assert_close(normalised, torch.full((1, 3, 1, 2), encoded((2 * 0.208) ** 2.2)))
     torch.testing.assert_close(stops, torch.full((1, 1, 1, 2), 2.2 / 8))
     # One light among black: power 0.872, mean 0.218 and floor give the gain of 0.42 / 0.22; above white it bends.
-    bent, _ = normalise(torch.tensor([0.0, 0.0, 0.0, encoded(0.872**2.2)]).reshape(1, 1, 1, 4))
-    assert float(bent[0, 0, 0, 3]) == pytest.approx(
+    normalised, _ = normalise(torch.tensor([0.0, 0.0, 0.0, encoded(0.872**2.2)]).reshape(1, 1, 1, 4))
+    assert float(normalised[0, 0, 0, 3]) == pytest.approx(
         2 - 1 / encoded((0.872 * 0.42 / 0.22) ** 2.2), abs=5e-3
     )  # black counts as 0.0019
-    torch.testing.assert_close(bent[0, 0, 0, :3], torch.zeros(3))
+    torch.testing.assert_close(normalised[0, 0, 0, :3], torch.zeros(3))
 
 
 def test_fresh_networks_change_nothing() -> None:
     thumbnail = torch.rand(2, 3, 13, 21)
-    bent, _ = normalise(thumbnail)
+    normalised, _ = normalise(thumbnail)
     keep = torch.tensor(-4.0).sigmoid()
-    torch.testing.assert_close(Light()(thumbnail), bent + keep * (thumbnail - bent))
+    torch.testing.assert_close(Light()(thumbnail), normalised + keep * (thumbnail - normalised))
     lit = torch.rand(2, 4, 13, 21)
     torch.testing.assert_close(Detail()(lit), lit[:, :3], rtol=0, atol=0)
 

@@ -211,11 +211,12 @@ def test_denoise_goes_from_the_lit_picture_to_the_network_s() -> None:
     assert (full - preview).std() == pytest.approx(0.05, rel=0.1)
 
 
-def test_lamps_do_not_glow() -> None:
+@pytest.mark.parametrize("detail", [keeps, lambda lit: np.minimum(lit[..., :3], 1)], ids=["above white", "at white"])
+def test_lamps_do_not_glow(detail: Callable[[Array], Array]) -> None:
     """What is lit far above white and comes back as white moves nothing around it."""
     picture = np.full((96, 96, 3), 0.2, np.float32)
     picture[44, 44] = 1
-    strategy = LightThenDetail(brighter(3), keeps, thumbnail=12)
+    strategy = LightThenDetail(brighter(3), detail, thumbnail=12)
     restored, preview = run(strategy, picture), run(strategy, picture, controls=Controls(preview=True))
     assert preview.max() > 1.5
     np.testing.assert_allclose(restored, np.minimum(preview, 1), atol=1e-6)

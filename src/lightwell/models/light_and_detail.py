@@ -107,12 +107,12 @@ class Light(DarkIRTrunk):
         return self.config.img_channels
 
     def forward(self, thumbnail: Tensor) -> Tensor:
-        at_hand, stops = normalise(thumbnail)
+        normalised, stops = normalise(thumbnail)
         height, width = thumbnail.shape[-2:]
-        change, _ = self.change(_padded(torch.cat((at_hand, stops), 1), self.config.multiple))
+        change, _ = self.change(_padded(torch.cat((normalised, stops), 1), self.config.multiple))
         change = change[..., :height, :width]
         keep = change[:, -1:].sigmoid()
-        lit = at_hand + change[:, :-1]
+        lit = normalised + change[:, :-1]
         return lit + keep * (thumbnail - lit)
 
 
