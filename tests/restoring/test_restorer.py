@@ -204,6 +204,19 @@ def test_tiles_follow_the_memory(folder: Path) -> None:
     assert Restorer(folder / "identity.onnx", tile=256).tile_for(4000, 6000) == 256
 
 
+def test_tiles_side_by_side_change_nothing_and_stay_within_the_memory(folder: Path) -> None:
+    picture = np.random.default_rng(0).random((500, 700, 3), np.float32) * 0.3
+    alone = Restorer(folder / "exposure.onnx", threads=1, tile=128)
+    several = Restorer(folder / "exposure.onnx", threads=5, tile=128)
+    np.testing.assert_array_equal(several(picture), alone(picture))
+    assert several.memory_for(500, 700, 4) > alone.memory_for(500, 700, 4)
+    for memory in ("400M", "512M", "1G"):
+        one, many = (Restorer(folder / "identity.onnx", threads=n, max_memory=memory) for n in (1, 200))
+        assert many.tile_for(4000, 6000) == one.tile_for(4000, 6000)
+        assert one.memory_for(4000, 6000) <= many.memory_for(4000, 6000)
+        assert many.memory_for(4000, 6000) <= max(parse_bytes(memory), one.memory_for(4000, 6000))
+
+
 def test_large_pictures_go_in_tiles_that_agree_with_the_whole(folder: Path) -> None:
     y, x = np.mgrid[:300, :500].astype(np.float32)
     light = 0.05 + x / 2000 + 0.02 * np.sin(y / 9) * np.sin(x / 7)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import lightwell
 from lightwell import engines, zoo
-from lightwell.engines import Device, Engine, Precision
+from lightwell.engines import Device, Engine, Precision, cores
 from lightwell.errors import PictureError, WeightsError
 from lightwell.files import whole_file
 from lightwell.pictures import Format, Picture, format_of_name, read_named, space
@@ -23,7 +23,7 @@ from lightwell.restoring.controls import Controls, controls_of, split_controls
 from lightwell.restoring.grids import Box, Floats
 from lightwell.restoring.lighting import mean_level
 from lightwell.restoring.strategies import Guide, GuidedTiles, LightThenDetail, Network, Strategy
-from lightwell.restoring.tiles import Progress, in_tiles, largest_piece
+from lightwell.restoring.tiles import Progress, in_tiles, largest_piece, pieces_of
 from lightwell.weights import name_of
 
 __all__ = ["Restorer", "parse_bytes", "restore"]
@@ -64,7 +64,8 @@ class Restorer:
         model: a shipped model's name, an ONNX file, the JSON card of a model whose files lie beside it, or weights: a
             safetensors file or a run's folder, of which a graph is made and kept; by default the shipped default.
         device: ``auto``, ``cpu``, ``cuda``, ``openvino``, ``coreml`` or ``torch``.
-        threads: of the CPU for one picture; by default all.
+        threads: of the CPU for one picture; by default all. So many tiles of it are restored side by side, if
+            ``max_memory`` has room for them.
         precision: ``auto``, ``float32``; ``bfloat16`` for less time on a CPU that has it, with OpenVINO; or
             ``float16`` on a GPU, with torch.
         tile: side in pixels of the tiles that larger pictures are cut into; ``auto`` chooses it by ``max_memory``,
@@ -94,6 +95,7 @@ class Restorer:
             raise ValueError(f"tile is auto, off or at least {_SMALLEST_TILE} pixels, not {tile!r}")
         self.max_memory = parse_bytes(max_memory)
         self.tile: Tile = tile
+        self.threads = threads or cores()
         self.model, self.spec, self._engines = _load(model, device, threads, precision, many)
         self.strategy: Strategy = _strategy(self.spec, self._engines)
 
@@ -209,17 +211,31 @@ class Restorer:
     def memory_for(self, height: int, width: int, sample_bytes: int = 1) -> int:
         """The estimated peak of the process in bytes while it restores a picture of this size."""
         tile = self.tile_for(height, width, sample_bytes)
-        return _BASE_BYTES + _picture_bytes(height, width, sample_bytes) + self._tile_bytes(height, width, tile)
+        at_once = self._at_once(height, width, sample_bytes, tile)
+        return (
+            _BASE_BYTES + _picture_bytes(height, width, sample_bytes) + self._tile_bytes(height, width, tile, at_once)
+        )
 
-    def _tile_bytes(self, height: int, width: int, tile: int | None) -> int:
+    def _at_once(self, height: int, width: int, sample_bytes: int, tile: int | None) -> int:
+        """How many tiles of a picture of this size are restored at a time."""
+        most = min(self.threads, pieces_of((height, width), tile, self._overlap(tile)))
+        left = self.max_memory - _BASE_BYTES - _picture_bytes(height, width, sample_bytes)
+        while most > 1 and self._tile_bytes(height, width, tile, most) > left:
+            most -= 1
+        return most
+
+    def _overlap(self, tile: int | None) -> int:
+        return self.strategy.overlap(tile) if tile else 1
+
+    def _tile_bytes(self, height: int, width: int, tile: int | None, at_once: int = 1) -> int:
         size = (height, width)
         rows, columns = largest_piece(size, tile)
         guide = self.strategy.guide_pixels(size, tile)
-        piece = max(rows * columns, guide) * self.spec.bytes_per_pixel
+        pieces = max(rows * columns * at_once, guide) * self.spec.bytes_per_pixel
         tables = (rows * rows + columns * columns) * _BYTES_PER_SIDE_SQUARED
         # One band of finished pixels waits for its neighbour, and is copied and converted when it is stored.
         band = min(size) * min(max(size), tile) * 48 if tile else height * width * 24
-        return piece + tables + band + guide * 96
+        return pieces + tables + band + guide * 96
 
     def _side(self, source: _Source) -> int | None:
         height, width = source.size
@@ -245,7 +261,8 @@ class Restorer:
             source.size,
             self.strategy.piecewise(guide, source.size, controls),
             tile=tile,
-            overlap=self.strategy.overlap(tile) if tile else 1,
+            overlap=self._overlap(tile),
+            at_once=self._at_once(*source.size, source.pixels.itemsize, tile),
             progress=progress,
         )
         return result

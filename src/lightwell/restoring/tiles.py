@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lightwell.restoring.grids import Box, Floats, Load
 
-__all__ = ["Piecewise", "Progress", "Store", "fits_whole", "in_tiles", "largest_piece"]
+__all__ = ["Piecewise", "Progress", "Store", "fits_whole", "in_tiles", "largest_piece", "pieces_of"]
 
 Store = Callable[[Box, Floats], None]
 Piecewise = Callable[[Floats, Box], Floats]
@@ -34,6 +37,13 @@ def largest_piece(size: tuple[int, int], tile: int | None) -> tuple[int, int]:
     return min(size[0], tile), min(size[1], tile)
 
 
+def pieces_of(size: tuple[int, int], tile: int | None, overlap: int) -> int:
+    """How many pieces :func:`in_tiles` cuts a picture into."""
+    if tile is None or fits_whole(size, tile):
+        return 1
+    return len(_spans(max(size), tile, overlap)) * len(_spans(min(size), tile, overlap))
+
+
 def in_tiles(
     load: Load,
     store: Store,
@@ -42,12 +52,13 @@ def in_tiles(
     *,
     tile: int | None,
     overlap: int,
+    at_once: int = 1,
     progress: Progress | None = None,
 ) -> None:
     """Restore a picture piece by piece; one that fits a tile goes whole.
 
-    Besides what the caller holds, this needs a tile's worth of memory and one band of tiles across the picture's
-    shorter side.
+    Besides what the caller holds, this needs memory for ``at_once`` tiles and one band of tiles across the picture's
+    shorter side. Finished tiles are put together in one order whatever ends first, so their number changes no pixel.
 
     Args:
         load: gives the picture's rows and columns as ``(h, w, C)`` in [0, 1].
@@ -56,6 +67,7 @@ def in_tiles(
         restore: ``(h, w, C)`` and where it lies, to ``(h, w, C)``.
         tile: the side of a tile in pixels; None restores the picture whole whatever its size.
         overlap: pixels that neighbouring tiles have in common at least, above 0 and below the tile's side.
+        at_once: how many tiles are restored at a time, each in a thread of its own.
         progress: told the share that is done, in [0, 1], after each piece.
     """
     height, width = size
@@ -66,36 +78,65 @@ def in_tiles(
             progress(1.0)
         return
 
-    # Bands go across the shorter side; `band` runs along the longer one.
+    # Bands go across the shorter side and follow one another along the longer one.
     upright = height >= width
     bands = _spans(max(size), tile, overlap)
     pieces = _spans(min(size), tile, overlap)
-    done, steps = 0, len(bands) * len(pieces)
+    boxes = [
+        Box(start, stop, left, right) if upright else Box(left, right, start, stop)
+        for start, stop in bands
+        for left, right in pieces
+    ]
+
+    def restored(box: Box) -> Floats:
+        piece = restore(load(slice(box.top, box.bottom), slice(box.left, box.right)), box)
+        return piece if upright else piece.transpose(1, 0, 2)
+
+    done = 0
     pending: Floats | None = None
-    for k, (start, stop) in enumerate(bands):
-        held: Floats | None = None
-        fade_along = _fade(bands, k, overlap)
-        for j, (left, right) in enumerate(pieces):
-            box = Box(start, stop, left, right) if upright else Box(left, right, start, stop)
-            piece = restore(load(slice(box.top, box.bottom), slice(box.left, box.right)), box)
-            piece = piece if upright else piece.transpose(1, 0, 2)
-            piece = piece * (fade_along[:, None, None] * _fade(pieces, j, overlap)[:, None])
-            if held is None:
-                held = np.zeros((stop - start, min(size), piece.shape[2]), np.float32)
-                if pending is not None:
-                    held[: len(pending)] = pending
-            held[:, left:right] += piece
-            done += 1
-            if progress:
-                progress(done / steps)
-        assert held is not None
-        end = bands[k + 1][0] if k + 1 < len(bands) else max(size)
-        finished = held[: end - start]
-        if upright:
-            store(Box(start, end, 0, width), finished)
-        else:
-            store(Box(0, height, start, end), finished.transpose(1, 0, 2))
-        pending = held[end - start :].copy()
+    with closing(_in_order(restored, boxes, at_once)) as finished:
+        for k, (start, stop) in enumerate(bands):
+            held: Floats | None = None
+            fade_along = _fade(bands, k, overlap)
+            for j, (left, right) in enumerate(pieces):
+                piece = next(finished)
+                piece = piece * (fade_along[:, None, None] * _fade(pieces, j, overlap)[:, None])
+                if held is None:
+                    held = np.zeros((stop - start, min(size), piece.shape[2]), np.float32)
+                    if pending is not None:
+                        held[: len(pending)] = pending
+                held[:, left:right] += piece
+                done += 1
+                if progress:
+                    progress(done / len(boxes))
+            assert held is not None
+            end = bands[k + 1][0] if k + 1 < len(bands) else max(size)
+            band = held[: end - start]
+            if upright:
+                store(Box(start, end, 0, width), band)
+            else:
+                store(Box(0, height, start, end), band.transpose(1, 0, 2))
+            pending = held[end - start :].copy()
+
+
+def _in_order(work: Callable[[Box], Floats], boxes: Sequence[Box], at_once: int) -> Generator[Floats, None, None]:
+    """What comes of each box, in the boxes' order; closing it leaves nothing running."""
+    if at_once == 1 or len(boxes) == 1:
+        yield from map(work, boxes)
+        return
+    waiting: deque[Future[Floats]] = deque()
+    with ThreadPoolExecutor(min(at_once, len(boxes)), thread_name_prefix="lightwell-tile") as threads:
+        try:
+            for box in boxes:
+                waiting.append(threads.submit(work, box))
+                # As many again may be finished and wait, so that no thread stands still behind a slow one.
+                if len(waiting) == 2 * at_once:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 def _spans(length: int, tile: int, overlap: int) -> list[tuple[int, int]]:
