@@ -4,11 +4,15 @@ Twenty scenes whose truth is known: a made surface of a slow gradient, some of t
 that is held out of training. Each is taken in the dark (2 to 5 stops) with
 
 - ``fine`` noise, which no pixels share, and ``coarse`` noise, which neighbours and channels share as cameras leave it;
-- either of them as it is and through JPEG at quality 75.
+- either of them as it is and through JPEG at quality 75;
+- next to no noise, against the light, as it is and through JPEG at quality 90: what lies fine and gray in deep shadow
+  there is texture, and is to stay.
 
 The scene is lit by its own truth's thumbnail, so that the light has no say, and goes through the network whole. For
 each kind: the noise of the surface, its standard deviation in levels after what is coarser than 12 pixels is taken
-off, and PSNR of the photograph; ``lit`` is what the network was given. ``~/sets`` holds ``photographs``.
+off; PSNR of the photograph; and how much of its texture is there, which is what is finer than 3 pixels, as a share
+of the truth's (1: all of it; the noise has no part in it). ``lit`` is what the network was given. ``~/sets`` holds
+``photographs``.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from lightwell.data.degrade import Degradation, degrade
@@ -42,11 +47,21 @@ FINE = Degradation(
 )
 COARSE = {**vars(FINE), "grain": (0.5, 1.2), "grain_chance": 1.0, "gray": (0.7, 1.0)}
 JPEG = {"quality": (75, 75), "jpeg_chance": 1.0}
+CLEAR = {
+    **vars(FINE),
+    "ev": (-2.0, 0.0),
+    "shot": (1e-6, 1e-5),
+    "read": (1e-5, 1e-4),
+    "hard": (0.8, 1.3),
+    "hard_chance": 1.0,
+}
 KINDS = {
     "fine": FINE,
     "fine, JPEG": Degradation(**{**vars(FINE), **JPEG}),
     "coarse": Degradation(**COARSE),
     "coarse, JPEG": Degradation(**{**COARSE, **JPEG}),
+    "next to none": Degradation(**CLEAR),
+    "next to none, JPEG": Degradation(**{**CLEAR, **JPEG, "quality": (90, 90)}),
 }
 SCENES = 20
 SURFACE = slice(0, 304)  # columns; the photograph's piece is as wide and lies to its right
@@ -80,11 +95,13 @@ def inputs(scene: NDArray[np.uint8], kind: Degradation, seed: int, folder: Path)
     return loaded[..., :4].permute(2, 0, 1)[None], loaded[..., 4:].numpy() * 255
 
 
-def scores(restored: Tensor, truth: NDArray[np.float32]) -> tuple[float, float]:
-    """Levels of noise that the surface has, and PSNR of the photograph in dB."""
+def scores(restored: Tensor, truth: NDArray[np.float32]) -> tuple[float, float, float]:
+    """Levels of noise that the surface has, PSNR of the photograph in dB, and the share of its texture."""
     levels = restored[0].permute(1, 2, 0).clamp(0, 1).numpy() * 255
     noise = (levels - truth)[:, SURFACE]
-    return stray(noise), psnr(levels[:, SURFACE.stop :], truth[:, SURFACE.stop :])
+    found, wanted = levels[:, SURFACE.stop :], truth[:, SURFACE.stop :]
+    fine, wanted_fine = (picture - gaussian_filter(picture, (3, 3, 0)) for picture in (found, wanted))
+    return stray(noise), psnr(found, wanted), float((fine * wanted_fine).sum() / np.square(wanted_fine).sum())
 
 
 def main() -> None:
@@ -96,7 +113,7 @@ def main() -> None:
     made = scenes(chosen.data)
     print("noise", "lit", *nets, sep="\t")
     for kind, degradation in KINDS.items():
-        found: dict[str, list[tuple[float, float]]] = {name: [] for name in ("lit", *nets)}
+        found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in ("lit", *nets)}
         with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
             for seed, scene in enumerate(made):
                 lit, truth = inputs(scene, degradation, seed, Path(folder))
@@ -104,7 +121,8 @@ def main() -> None:
                 for name, net in nets.items():
                     found[name].append(scores(net(lit), truth))
         means = [np.mean(values, 0) for values in found.values()]
-        print(kind, *(f"{noise:.2f} levels, {db:.2f} dB" for noise, db in means), sep="\t", flush=True)
+        cells = (f"{noise:.2f} levels, {db:.2f} dB, {share:.2f}" for noise, db, share in means)
+        print(kind, *cells, sep="\t", flush=True)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
     python benchmarks/limit.py [--sizes 400x600 1080x1920 4000x6000] [--engines cpu openvino openvino-bfloat16 torch]
     python benchmarks/limit.py --flat            # 1 to 100 megapixels on the CPU; some four minutes on two cores
+    python benchmarks/limit.py --abreast         # what tiles side by side gain, at 1080x1920
     python benchmarks/limit.py --folder 40       # pictures a second with one job and with two
     python benchmarks/limit.py --load            # processor time to load each graph of the model, and for --help
     python benchmarks/limit.py --profile [--side 256] [--nodes 20] [--engines cpu openvino-bfloat16]
@@ -180,6 +181,25 @@ def flat(card: zoo.Card, model: str | None, sizes: list[str], threads: int) -> d
     return {**dict(zip(sizes, speeds, strict=True)), "apart, %": 100 * apart}
 
 
+def abreast(card: zoo.Card, model: str | None, names: list[str], rounds: int, threads: int) -> dict[str, Any]:
+    """Prints and gives the seconds at 1080x1920, arrays in and out, on one thread, and on several in two ways."""
+    ways: dict[str, Restorer] = {}
+    for name in names:
+        ways[f"{name}, 1 thread"] = restorer_of(name, model, 1)
+        ways[f"{name}, {threads} threads, one tile at a time"] = one_by_one = restorer_of(name, model, threads)
+        one_by_one.threads = 1  # of tiles; the engine keeps its own
+        ways[f"{name}, {threads} threads, tiles side by side"] = restorer_of(name, model, threads)
+    dark, taken = dark_picture(1080, 1920), defaultdict(list)
+    for turn in range(rounds + 1):
+        for way, restorer in ways.items():
+            seconds = least(lambda: restorer(dark), 1)  # noqa: B023
+            if turn:  # the first compiles and warms up
+                taken[way].append(seconds)
+    for way, seconds in taken.items():
+        print(f"{card.name}: {way}: {min(seconds):.2f} s")
+    return {way: min(seconds) for way, seconds in taken.items()}
+
+
 def folder_of(card: zoo.Card, model: str | None, count: int, rounds: int) -> dict[str, Any]:
     """Prints and gives pictures per second of a folder, with one job and with two of one thread each."""
     restorer = Restorer(model, device="cpu", threads=1)
@@ -319,6 +339,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=cores())
     parser.add_argument("--flat", action="store_true", help="1 to 100 megapixels on the CPU")
+    parser.add_argument("--abreast", action="store_true", help="tiles side by side, and not")
     parser.add_argument("--folder", type=int, metavar="PICTURES")
     parser.add_argument("--load", action="store_true")
     parser.add_argument("--profile", action="store_true")
@@ -339,6 +360,9 @@ def main() -> None:
         kept, figures = "limit-load", load(card, options.model, options.rounds)
     elif options.folder:
         kept, figures = "limit-folder", folder_of(card, options.model, options.folder, options.rounds)
+    elif options.abreast:
+        kept = "limit-abreast"
+        figures = abreast(card, options.model, options.engines, options.rounds, options.threads)
     elif options.flat:
         kept, figures = "limit-flat", flat(card, options.model, options.sizes or FLAT, options.threads)
     else:
@@ -346,7 +370,7 @@ def main() -> None:
         kept = "limit"
         figures = times(card, options.model, options.engines, sizes, options.rounds, options.threads)
     if options.record:
-        used = ("openvino",) if kept == "limit" and any("openvino" in name for name in options.engines) else ()
+        used = ("openvino",) if kept in ("limit", "limit-abreast") and any("openvino" in name for name in options.engines) else ()
         record(kept, figures, packages=("numpy", "onnxruntime", *used))
 
 
