@@ -370,7 +370,8 @@ def main() -> None:
         kept = "limit"
         figures = times(card, options.model, options.engines, sizes, options.rounds, options.threads)
     if options.record:
-        used = ("openvino",) if kept in ("limit", "limit-abreast") and any("openvino" in name for name in options.engines) else ()
+        timed = kept in ("limit", "limit-abreast")
+        used = ("openvino",) if timed and any("openvino" in name for name in options.engines) else ()
         record(kept, figures, packages=("numpy", "onnxruntime", *used))
 
 

@@ -11,10 +11,12 @@ import pytest
 from lightwell.restoring.grids import Box
 from lightwell.restoring.tiles import in_tiles, pieces_of
 
+Restore = Callable[[np.ndarray, Box], np.ndarray]
+
 SIZE = (300, 420)
 
 
-def tiled(restore: Callable[[np.ndarray, Box], np.ndarray], at_once: int, told: list[float] | None = None) -> np.ndarray:
+def tiled(restore: Restore, at_once: int, told: list[float] | None = None) -> np.ndarray:
     picture = np.random.default_rng(0).random((*SIZE, 3), np.float32)
     result = np.full_like(picture, np.nan)
 
