@@ -24,9 +24,7 @@ def tiled(restore: Restore, at_once: int, told: list[float] | None = None) -> np
         result[box.top : box.bottom, box.left : box.right] = part
 
     progress = None if told is None else told.append
-    in_tiles(
-        lambda r, c: picture[r, c], store, SIZE, restore, tile=96, overlap=24, at_once=at_once, progress=progress
-    )
+    in_tiles(lambda r, c: picture[r, c], store, SIZE, restore, tile=96, overlap=24, at_once=at_once, progress=progress)
     return result
 
 
