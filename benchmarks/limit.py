@@ -367,10 +367,10 @@ def main() -> None:
         kept, figures = "limit-flat", flat(card, options.model, options.sizes or FLAT, options.threads)
     else:
         sizes = options.sizes or ["400x600", "1080x1920"]
-        kept = "limit"
+        kept = "limit" if options.threads == 1 else "limit-threads"
         figures = times(card, options.model, options.engines, sizes, options.rounds, options.threads)
     if options.record:
-        timed = kept in ("limit", "limit-abreast")
+        timed = kept in ("limit", "limit-threads", "limit-abreast")
         used = ("openvino",) if timed and any("openvino" in name for name in options.engines) else ()
         record(kept, figures, packages=("numpy", "onnxruntime", *used))
 

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-__all__ = ["Degradation", "Shots", "by_lamps", "degrade", "expose", "to_linear", "to_srgb"]
+__all__ = ["Degradation", "Shots", "by_lamps", "degrade", "expose", "harden", "to_linear", "to_srgb"]
 
 _PATH_STEPS = 64
 _FLAT = 0.01
@@ -239,7 +239,7 @@ def degrade(target: Tensor, shots: Shots) -> Tensor:
     """
     white = ((target.amin(1, keepdim=True) - 0.9) / 0.1).clamp(0, 1)
     linear = to_linear(target) * (1 + (_per_picture(shots.lights, target) - 1) * white)
-    linear = _harden(_blur(linear, shots), shots.hard)
+    linear = harden(_blur(linear, shots), shots.hard)
     shade = F.interpolate(shots.shade[:, None].to(target), target.shape[-2:], mode="bicubic").clamp_max(0)
     linear = linear * torch.exp2(shade) * _per_picture(torch.exp2(shots.ev[:, None] + shots.cast), target)
     linear = linear + _per_picture(shots.veil, target)
@@ -294,7 +294,7 @@ def _coarse(noise: Tensor, down: float, across: float) -> Tensor:
     return noise
 
 
-def _harden(linear: Tensor, hard: Tensor) -> Tensor:
+def harden(linear: Tensor, hard: Tensor) -> Tensor:
     """Darkens what lies in shadow: light multiplied by a power of the luminance around it.
 
     A quarter of the picture is as bright as its light allows and stays as it is, such as a sky. The luminance around is

@@ -4,6 +4,8 @@ r"""detail-s, the detail of ``lightwell-s``: noise and shake taken out of lit pi
         --hard 0.25 --hardness 0.5 1.3 --grain 0.6 --noise 2 --jpeg 0.6 --leave-held-out
     lightwell degrade ~/sets/photographs -o ~/sets/grainy --pairs --copies 3 --seed 51 --shaken 0.1 \
         --ev -2.5 0 --hard 0.6 --hardness 0.5 1.3 --grain 0.8 --noise 3 --jpeg 0.5 --leave-held-out
+    lightwell degrade ~/sets/photographs -o ~/sets/clear --pairs --copies 2 --seed 61 --shaken 0 \
+        --ev -3 0 --hard 1 --hardness 0.6 1.3 --noise 0.15 --jpeg 0.5 --leave-held-out
     mkdir ~/sets/smooth && python tools/smooth_pictures.py ~/sets/smooth 120
     lightwell degrade ~/sets/smooth -o ~/sets/smooth_night --pairs --copies 2 --seed 43 --shaken 0 \
         --ev -6 -1 --grain 0.6 --noise 2 --jpeg 0.6
@@ -15,7 +17,8 @@ On smooth pictures, skies and walls, it learns to draw no grid and no steps of 8
 pictures have coarse noise, which neighbours and channels share and which runs in bands: cameras leave such, and fine
 noise teaches nothing of it. The strongest noise is two and three times as strong as LOL v1's, also where little light
 is needed (`grainy`), many pictures went through JPEG, and many are taken against the light, where noise lies in the
-shadows alone. What the network has never seen it takes for texture. Every fifth batch is as large as a tile.
+shadows alone. What the network has never seen it takes for texture, and the reverse: some (`clear`) have deep shadows
+and next to no noise. Every fifth batch is as large as a tile.
 
 Pictures are lit by their targets' own thumbnails, so small crops at full size are enough and no step is spent on light.
 The stops they were lit by must not tell their noise (``lightwell.restoring.lighting``).
@@ -38,18 +41,19 @@ recipe = Recipe(
     model="detail-s",
     task="detail",
     pairs={
-        "lol_v1:train": 0.30,
-        "shaken": 0.30,
+        "lol_v1:train": 0.28,
+        "shaken": 0.26,
         "grainy": 0.20,
-        "smooth_night": 0.09,
-        "smooth_grainy": 0.07,
+        "clear": 0.08,
+        "smooth_night": 0.08,
+        "smooth_grainy": 0.06,
         "same:photographs": 0.04,
     },
     validate_every=500,
     save_every=250,
     clip=0.5,
     ema=0.998,
-    memory=12.0,
+    memory=13.0,
     stages=(
         Stage(
             "hold",

@@ -2,8 +2,9 @@ r"""light-s, the light of the default ``lightwell-s``: LOL v1, photographs as th
 
     lightwell degrade ~/sets/photographs -o ~/sets/night --pairs --copies 8 --seed 1 \
         --hard 0.35 --veil 0.0006 --leave-held-out
-    lightwell degrade ~/sets/photographs -o ~/sets/backlit --pairs --copies 3 --seed 31 \
-        --hard 1 --hardness 0.7 1.4 --ev -0.7 0 --shaken 0.1 --leave-held-out
+    python tools/fill_shadows.py ~/sets/photographs ~/sets/filled
+    lightwell degrade ~/sets/filled -o ~/sets/backlit --pairs --copies 4 --seed 71 \
+        --hard 1 --hardness 0.8 1.8 --ev -0.7 0.3 --shaken 0.1 --leave-held-out
     lightwell degrade ~/sets/photographs -o ~/sets/lamps --pairs --copies 3 --seed 21 \
         --lamps 1 --ev -4 0 --veil 0.002 --leave-held-out
     lightwell train light-s --set data=~/sets
@@ -14,8 +15,9 @@ against the light, and of scenes that are dark themselves but for lamps. A veil 
 without it the network raised what cameras add to black.
 
 A thumbnail's step is cheap, and light is most of what a restored picture is judged by, so steps are many. A good
-photograph is to stay as it is: a tenth of each batch are pictures that are their own targets. With more of them what
-lies in shadow stays there too. The large decay keeps the network from learning its few hundred scenes by heart.
+photograph is to stay as it is: some of each batch are pictures that are their own targets. With a tenth and more, what
+lies in shadow stays there too, and so it does where the targets against the light have deep shadows of their own: theirs
+are filled. The large decay keeps the network from learning its few hundred scenes by heart.
 
 ``--set start=src/lightwell/zoo/lightwell-s.light.safetensors`` goes on from what ships: its runs ended with the rate at
 zero, so their optimisers hold nothing that a new run would want. Means of such runs' weights are worth trying.
@@ -33,7 +35,7 @@ recipe = Recipe(
     name="light-s",
     model="light-s",
     task="light",
-    pairs={"lol_v1:train": 0.28, "night": 0.32, "backlit": 0.22, "lamps": 0.08, "same:photographs": 0.10},
+    pairs={"lol_v1:train": 0.38, "night": 0.26, "backlit": 0.22, "lamps": 0.07, "same:photographs": 0.07},
     weight_decay=0.4,
     steady=("night", "backlit", "lamps", "same:photographs"),
     validate_every=500,
