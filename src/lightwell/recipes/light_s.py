@@ -16,7 +16,7 @@ without it the network raised what cameras add to black.
 
 A thumbnail's step is cheap, and light is most of what a restored picture is judged by, so steps are many. A good
 photograph is to stay as it is: some of each batch are pictures that are their own targets. With a tenth and more, what
-lies in shadow stays there too, and so it does where the targets against the light have deep shadows of their own: theirs
+lies in shadow stays there too, as it does where the targets against the light have deep shadows of their own: theirs
 are filled. The large decay keeps the network from learning its few hundred scenes by heart.
 
 ``--set start=src/lightwell/zoo/lightwell-s.light.safetensors`` goes on from what ships: its runs ended with the rate at
